@@ -1,0 +1,35 @@
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/run.stamp
+DEV := $(VENV)/dev.stamp
+PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
+.PHONY: run test lint train evaluate bench
+
+run: $(RUN)
+	exec $(VENV)/bin/python -m gunicorn app:app
+
+test: $(DEV)
+	$(VENV)/bin/python -m pytest
+
+lint: $(DEV)
+	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check .
+
+train evaluate: $(DEV)
+	$(if $(DATA),,$(error DATA=DIR names the folder with the data))
+	$(VENV)/bin/python -m training.$@ --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(FAILURES),--failures $(FAILURES))
+
+bench: $(DEV)
+	$(VENV)/bin/python -m benchmarks.throughput
+
+# A stamp is written last: without it the environment is half made and made again.
+$(RUN): requirements.txt
+	test -e $@ || $(PYTHON) -m venv --clear $(VENV)
+	rm -f $@
+	$(PIP) -r requirements.txt
+	touch $@
+
+$(DEV): requirements-dev.txt $(RUN)
+	rm -f $@ $(RUN)
+	$(PIP) -r requirements-dev.txt
+	touch $(RUN) $@

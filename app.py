@@ -1,0 +1,194 @@
+"""The digit recognition service: POST /predict reads the digit in a picture."""
+
+import os
+import threading
+from io import BytesIO
+from pathlib import Path
+
+# Training may run on another backend, the service does not.
+os.environ["KERAS_BACKEND"] = "tensorflow"
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+# A picture takes the CPU a millisecond; on a GPU each worker would claim all memory.
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from flask import Flask, Request, abort, request, url_for
+from flask_cors import CORS
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from preprocessing import InvalidImage, TooManyPixels, prepare
+from settings import (
+    MAX_PIXELS,
+    MAX_UPLOAD_BYTES,
+    PORT,
+    TRUSTED_PROXIES,
+    UPLOADS_MAX_AGE_DAYS,
+    UPLOADS_MAX_BYTES,
+)
+from uploads import NoRoom, Uploads
+
+ROOT = Path(__file__).parent
+CLASS = list("0123456789")
+CLASS_LEN = len(CLASS)
+EXTENSIONS = {"JPEG": ("jpg", "jpeg"), "PNG": ("png",)}
+ALLOWED_EXT = {extension for known in EXTENSIONS.values() for extension in known}
+# What a multipart form may hold besides the file: boundaries, headers, small fields.
+FORM_BYTES = 1_000_000
+
+# The workers share the cores already; more threads would only be in each other's way.
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+MODEL = keras.models.load_model(ROOT / "model.keras", compile=False)
+INPUT_SHAPE = MODEL.input_shape[1:]
+
+
+@tf.function(input_signature=[tf.TensorSpec((None, *INPUT_SHAPE), tf.float32)])
+def forward(pixels):
+    return MODEL(pixels, training=False)
+
+
+# Compiled once; MODEL.predict takes fifty times as long for one picture.
+FORWARD = forward.get_concrete_function()
+
+
+class InMemoryRequest(Request):
+    def _get_file_stream(self, *args, **kwargs):
+        # MAX_CONTENT_LENGTH bounds it; a temporary file would be a second copy on disk.
+        return BytesIO()
+
+
+app = Flask(__name__)
+app.request_class = InMemoryRequest
+app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES + FORM_BYTES
+app.json.sort_keys = False
+CORS(app)
+if TRUSTED_PROXIES:
+    app.wsgi_app = ProxyFix(
+        app.wsgi_app,
+        x_for=TRUSTED_PROXIES,
+        x_proto=TRUSTED_PROXIES,
+        x_host=TRUSTED_PROXIES,
+        x_prefix=TRUSTED_PROXIES,
+    )
+
+UPLOADS = Uploads(ROOT / "static" / "uploads", UPLOADS_MAX_BYTES, UPLOADS_MAX_AGE_DAYS)
+threading.Thread(target=UPLOADS.keep_bounded, daemon=True).start()
+
+
+@app.get("/")
+def index():
+    return {"message": "Digit Recognition API"}
+
+
+@app.get("/ready")
+def ready():
+    if not model_answers():
+        abort(503, "The model does not answer.")
+    return {"ready": True}
+
+
+@app.post("/predict")
+def predict():
+    file = request.files.get("file")
+    if not file:
+        abort(400, "No file uploaded")
+    extension = extension_of(file.filename)
+    if extension not in ALLOWED_EXT:
+        abort(400, "Not allowed file extension.")
+    is_saved = wants_saving()
+    data = checked_bytes(file)
+    picture = prepare(data, MAX_PIXELS)
+    result = ranked(classify(picture.pixels))
+    known = EXTENSIONS[picture.format]
+    image_url = None
+    if is_saved:
+        name = UPLOADS.save(data, extension if extension in known else known[0])
+        image_url = url_for("static", filename=f"uploads/{name}", _external=True)
+    box = picture.box and picture.box._asdict()
+    return {"classification_result": result, "image_url": image_url, "box": box}
+
+
+def extension_of(filename: str) -> str:
+    _, dot, extension = filename.rpartition(".")
+    return extension.lower() if dot else ""
+
+
+def wants_saving() -> bool:
+    answer = request.args.get("save", "true").lower()
+    if answer not in ("true", "false"):
+        # Guessing could store a picture that was meant to stay private.
+        abort(400, "The parameter save is either true or false.")
+    return answer == "true"
+
+
+def checked_bytes(file) -> bytes:
+    data = file.read()
+    if not data:
+        abort(400, "The file is empty.")
+    if len(data) > MAX_UPLOAD_BYTES:
+        raise RequestEntityTooLarge
+    return data
+
+
+def classify(pixels: np.ndarray) -> np.ndarray:
+    """One picture of INPUT_SHAPE → the probability of each class."""
+    return FORWARD(tf.constant(pixels[np.newaxis])).numpy()[0]
+
+
+def ranked(probabilities: np.ndarray) -> list[dict]:
+    return [
+        {"class": CLASS[i], "prob": round(100 * float(probabilities[i]), 2)}
+        for i in np.argsort(-probabilities, kind="stable")
+    ]
+
+
+def model_answers() -> bool:
+    try:
+        return bool(np.isfinite(classify(np.ones(INPUT_SHAPE, np.float32))).all())
+    except tf.errors.OpError:
+        app.logger.exception("The model failed.")
+        return False
+
+
+@app.errorhandler(HTTPException)
+def http_error(error):
+    response = error.get_response()
+    response.data = app.json.response(error=error.description).data
+    response.content_type = "application/json"
+    return response
+
+
+@app.errorhandler(RequestEntityTooLarge)
+def too_many_bytes(error):
+    return {"error": f"A file may have at most {MAX_UPLOAD_BYTES:,} bytes."}, 413
+
+
+@app.errorhandler(InvalidImage)
+def invalid_image(error):
+    # The one exception whose message is written for the client.
+    return {"error": str(error)}, 413 if isinstance(error, TooManyPixels) else 400
+
+
+@app.errorhandler(NoRoom)
+def no_room(error):
+    app.logger.error("No room in %s.", UPLOADS.folder)
+    return {"error": "There is no room to save the picture."}, 507
+
+
+@app.after_request
+def shield_pictures(response):
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    # By type, not by path, which may be spelled /static/./uploads/NAME as well.
+    if response.mimetype.startswith("image/"):
+        response.headers["Content-Security-Policy"] = "default-src 'none'; sandbox"
+    return response
+
+
+# The first call is slow, and a model that fails must not start.
+classify(np.ones(INPUT_SHAPE, np.float32))
+
+if __name__ == "__main__":
+    app.run(host="0.0.0.0", port=PORT, debug=False, threaded=True)

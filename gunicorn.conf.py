@@ -1,0 +1,82 @@
+"""Read by gunicorn by itself when it is started in this folder: `gunicorn app:app`."""
+
+import contextlib
+import os
+import socket
+import threading
+from pathlib import Path
+
+from gunicorn.http.errors import ParseException
+
+import settings
+
+
+def cpus() -> int:
+    """Cores this process may use, also by the quota of its container."""
+    if not hasattr(os, "sched_getaffinity"):
+        return os.cpu_count() or 1
+    count = len(os.sched_getaffinity(0))
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        count = min(count, int(quota) // int(period))
+    return max(count, 1)
+
+
+bind = f"0.0.0.0:{settings.PORT}"
+
+# A prediction keeps a core busy; more workers only cost memory, about 570 MB each.
+workers = settings.whole_number("WEB_CONCURRENCY", cpus(), most=1000)
+# Threads share the model, and TensorFlow, Pillow and OpenCV let the others run.
+worker_class = "gthread"
+threads = 4
+
+# Without a sign of life for so long a worker is replaced; on a busy machine the import
+# of TensorFlow alone can take half a minute.
+timeout = 120
+# A slow upload in flight gets this many seconds to end after SIGTERM.
+graceful_timeout = 30
+# Longer than the 60 s after which most proxies drop an idle connection, so that none
+# sends a request into one that is just being closed here.
+keepalive = 75
+
+# The workers' signs of life are file writes, which stall on a busy disk.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
+# Nobody steers the service from the machine it runs on, so nobody has to be kept out.
+control_socket_disable = True
+
+accesslog = "-"
+access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)sms'
+
+# What is read, and for how long, of a refused upload that is still on its way.
+DRAIN_BYTES = 5 * settings.MAX_UPLOAD_BYTES
+DRAIN_SECONDS = 30
+DRAIN_STEP = 64 * 1024
+
+
+def nworkers_changed(server, new_value, old_value):
+    # The first hook that runs, and the only one before a preloaded app is imported:
+    # TensorFlow does not survive the fork, every prediction would hang.
+    if server.cfg.preload_app:
+        raise RuntimeError("--preload is not supported: predictions would hang.")
+
+
+def post_worker_init(worker):
+    # A malformed chunk is the client's fault; unknown to Flask, it would be a 500.
+    worker.wsgi.register_error_handler(
+        ParseException, lambda error: ({"error": "The body is malformed."}, 400)
+    )
+
+
+def post_request(worker, req, environ, resp):
+    # A client that is still sending gets a reset in place of the answer when the rest
+    # of its upload is not read.
+    if resp is None or resp.status_code < 400:
+        return
+    hang_up = environ["gunicorn.socket"].shutdown
+    alarm = threading.Timer(DRAIN_SECONDS, hang_up, [socket.SHUT_RD])
+    alarm.start()
+    with contextlib.suppress(OSError, ParseException):
+        for _ in range(DRAIN_BYTES // DRAIN_STEP):
+            if not req.body.read(DRAIN_STEP):
+                break
+    alarm.cancel()

@@ -1,0 +1,433 @@
+"""Picture bytes → the model's input: upright, the digit found, black on white."""
+
+from io import BytesIO
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from PIL import Image, ImageOps
+
+INPUT_WIDTH, INPUT_HEIGHT = 90, 140
+# The digit fills at most this much of the input; the rest is paper.
+DIGIT_WIDTH, DIGIT_HEIGHT = 72, 116
+# Longest side in pixels of what the digit is cut from: one that is a tenth as high
+# still has as many pixels as the digits of MNIST.
+DETAIL_SIDE = 640
+# Longest side of the copy on which the digit is looked for.
+SEARCH_SIDE = 256
+# Longest sides of the copies from which the paper's brightness is estimated.
+PAPER_SIDE, CLOSING_SIDE = 48, 128
+
+# Pictures are prepared side by side already, one in each thread.
+cv2.setNumThreads(1)
+# The size is checked against the caller's limit before anything is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+
+class InvalidImage(ValueError):
+    """The bytes are no picture that can be read; the message is for the client."""
+
+
+class TooManyPixels(InvalidImage):
+    """The picture is larger than the limit; the message is for the client."""
+
+
+class Box(NamedTuple):
+    """Where the digit was found, in pixels."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+
+class Prepared(NamedTuple):
+    """`pixels`: float32 (140, 90, 3) in [0, 1], ink dark; `format`: "JPEG" or "PNG".
+
+    `box` is in pixels of the upright picture, None when the whole frame was read.
+    """
+
+    pixels: np.ndarray
+    box: Box | None
+    format: str
+
+
+def prepare(data: bytes, max_pixels: int = 64_000_000) -> Prepared:
+    """Turn the bytes of a JPEG or PNG into the model's input.
+
+    Raises TooManyPixels for more than `max_pixels`, going by the header, and
+    InvalidImage for whatever else cannot be read.
+    """
+    picture, (width, height), picture_format = decode(data, max_pixels)
+    pixels, box = to_model_input(picture)
+    if box is not None:
+        scale = width / picture.shape[1], height / picture.shape[0]
+        box = scale_box(box, *scale, (width, height))
+    return Prepared(pixels, box, picture_format)
+
+
+# Bytes → array
+
+
+def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int], str]:
+    """Read a picture upright, at most DETAIL_SIDE long, as uint8 (height, width[, 3]).
+
+    Also returns its upright (width, height) before any reduction, and its format.
+    """
+    try:
+        image = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
+        if image.width * image.height > max_pixels:
+            raise TooManyPixels(f"A picture may have at most {max_pixels:,} pixels.")
+        # Phones put several JPEGs into one file (MPO); the first is the photo.
+        picture_format = "PNG" if image.format == "PNG" else "JPEG"
+        width, height = image.size
+        # A JPEG can be decoded at a fraction of its size, which takes far less time.
+        fraction = DETAIL_SIDE / max(width, height)
+        image.draft(None, (int(width * fraction) or 1, int(height * fraction) or 1))
+        image.load()
+        reduced_size = image.size
+        ImageOps.exif_transpose(image, in_place=True)
+        picture = to_array(image)
+    except TooManyPixels:
+        raise
+    except (OSError, SyntaxError, ValueError, OverflowError) as error:
+        message = "The file is not a JPEG or PNG picture that can be read."
+        raise InvalidImage(message) from error
+    size = (width, height) if image.size == reduced_size else (height, width)
+    return picture, size, picture_format
+
+
+def to_array(image: Image.Image) -> np.ndarray:
+    """Any mode → uint8 (height, width[, 3]), at most DETAIL_SIDE long, opaque."""
+    if image.mode.startswith("I"):
+        # Pillow would clip 16 bits to 8 instead of scaling them.
+        scaled = np.asarray(image).astype(np.float32) / 257
+        return eight_bits(reduce(scaled, DETAIL_SIDE))
+    if image.has_transparency_data:
+        rgba = reduce(np.asarray(image.convert("RGBA")), DETAIL_SIDE)
+        return eight_bits(on_ground(rgba.astype(np.float32)))
+    if image.mode not in ("L", "RGB"):
+        image = image.convert("L" if image.mode == "1" else "RGB")
+    return reduce(np.asarray(image), DETAIL_SIDE)
+
+
+def eight_bits(picture: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def on_ground(rgba: np.ndarray) -> np.ndarray:
+    """Lay a transparent picture on a ground on which its ink shows."""
+    alpha = rgba[..., 3:] / 255
+    visible = rgba[..., :3][rgba[..., 3] > 127]
+    if len(visible) == 0:
+        return np.full(rgba.shape[:2], 255, np.float32)
+    low, middle, high = np.percentile(visible.mean(axis=1), (2, 50, 98))
+    # With one tone the shape is in the alpha, and the ground has to differ from it;
+    # with two it is in the picture itself.
+    ground = middle if high - low > 64 else 255.0 * (middle < 128)
+    return rgba[..., :3] * alpha + ground * (1 - alpha)
+
+
+def reduce(picture: np.ndarray, longest: int) -> np.ndarray:
+    """Shrink to at most `longest` pixels on the longer side and at least one."""
+    height, width = picture.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return picture
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def reduced_by(picture: np.ndarray, longest: int) -> float:
+    return max(1.0, max(picture.shape[:2]) / longest)
+
+
+# Array → the model's input
+
+
+def to_model_input(picture: np.ndarray) -> tuple[np.ndarray, Box | None]:
+    """uint8 (height, width[, 3]) → float32 (140, 90, 3) in [0, 1] and the box."""
+    grey = to_grey(picture)
+    small = reduce(grey, SEARCH_SIDE).astype(np.float32)
+    paper, light_ink = evened(small)
+    if light_ink:
+        grey, small = 255 - grey, 255 - small
+    ink = ink_of(small / paper, 0.4 * min(small.shape))
+    found = find_digit(ink)
+    if found is None:
+        return framed(ink), None
+    scale = reduced_by(grey, SEARCH_SIDE)
+    box = scale_box(found, scale, scale, grey.shape[::-1])
+    # A second look at the surroundings alone, now that the strokes' width is known.
+    around, (x, y) = cut(grey, box, 0.25)
+    even = around / enlarge(cut(paper, found, 0.25)[0], around.shape)
+    ink = ink_of(even, 3 * scale * stroke_width(ink, found))
+    box = find_again(ink, box._replace(x=box.x - x, y=box.y - y))
+    closeup, _ = cut(ink, box, 0.05)
+    return framed(closeup), box._replace(x=box.x + x, y=box.y + y)
+
+
+def to_grey(picture: np.ndarray) -> np.ndarray:
+    """Luminance, or the channel that shows the ink far better (yellow on white)."""
+    if picture.ndim == 2:
+        return picture
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    planes = np.dstack([reduce(picture, 64), reduce(grey, 64)])
+    planes = cv2.resize(planes, (64, 64)).astype(np.float32)
+    contrast = np.abs(planes - cv2.blur(planes, (25, 25))).reshape(-1, 4)
+    rank = int(0.97 * len(contrast))
+    *channels, luminance = np.partition(contrast, rank, axis=0)[rank]
+    best = int(np.argmax(channels))
+    if channels[best] > 2 * luminance:
+        return np.ascontiguousarray(picture[..., best])
+    return grey
+
+
+def evened(small: np.ndarray) -> tuple[np.ndarray, bool]:
+    """The paper's brightness all over a picture, and whether the ink is lighter.
+
+    With light ink, the brightness is that of the negative.
+    """
+    tones = two_tones(small)
+    if tones is not None:
+        paper, light_ink = np.full_like(small, tones[0]), tones[1] > tones[0]
+    else:
+        paper = enlarge(fit_paper(reduce(small, PAPER_SIDE)), small.shape)
+        # What deviates most strongly from the paper is the ink.
+        deviation = small - paper
+        light_ink = bool((deviation * deviation * deviation).mean() > 0)
+    return np.maximum(255 - paper if light_ink else paper, 24), light_ink
+
+
+def two_tones(small: np.ndarray) -> tuple[float, float] | None:
+    """Grey of paper and ink, if a picture has no other and is full of ink, else None.
+
+    There the rim tells which is which: what deviates may as well be the paper.
+    """
+    _, is_light = cv2.threshold(small.astype(np.uint8), 0, 1, cv2.THRESH_OTSU)
+    share = float(is_light.mean())
+    if not 0.15 < share < 0.85:
+        return None
+    light, dark = float(small[is_light > 0].mean()), float(small[is_light == 0].mean())
+    if share * (1 - share) * (light - dark) ** 2 < 0.85 * small.var():
+        return None
+    rim = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
+    return (light, dark) if rim.mean() > (light + dark) / 2 else (dark, light)
+
+
+def fit_paper(thumb: np.ndarray) -> np.ndarray:
+    """A quadratic surface through what most of a picture looks like, its rim above all.
+
+    Iteratively reweighted least squares (Holland & Welsch 1977) with Cauchy's weights,
+    squared.
+    """
+    height, width = thumb.shape
+    terms = quadratic_terms(height, width)
+    values = thumb.reshape(-1)
+    rim = np.ones((height, width), np.float32)
+    edge_y, edge_x = max(1, height // 8), max(1, width // 8)
+    rim[edge_y:-edge_y, edge_x:-edge_x] = 0.5
+    prior = weights = rim.reshape(-1)
+    for _ in range(6):
+        weighted = terms * weights[:, None]
+        normal, moments = weighted.T @ terms, weighted.T @ values
+        surface = terms @ np.linalg.lstsq(normal, moments, rcond=1e-9)[0]
+        distance = np.abs(values - surface)
+        spread = 1.5 * np.median(distance) + 2
+        weights = prior / (1 + (distance / spread) ** 2) ** 2
+    return surface.reshape(height, width).astype(np.float32)
+
+
+def quadratic_terms(height: int, width: int) -> np.ndarray:
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    terms = [np.ones_like(x), x, y, x * x, x * y, y * y]
+    return np.stack(terms, axis=-1).reshape(-1, 6)
+
+
+def enlarge(grid: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    return cv2.resize(grid, shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def ink_of(even: np.ndarray, widest: float) -> np.ndarray:
+    """Strength of all ink in strokes below `widest` pixels: 0 on paper, 1 where black.
+
+    The paper comes from a morphological closing, which follows hard shadows too.
+    """
+    thumb = cv2.GaussianBlur(reduce(even, CLOSING_SIDE), (0, 0), 0.8)
+    side = max(5, round(widest / reduced_by(even, CLOSING_SIDE))) | 1
+    kernel = np.ones((side, side), np.uint8)
+    border = cv2.BORDER_REPLICATE
+    paper = cv2.morphologyEx(thumb, cv2.MORPH_CLOSE, kernel, borderType=border)
+    paper = cv2.GaussianBlur(np.minimum(paper, 1.1), (0, 0), 0.2 * side)
+    return np.clip(1 - even / enlarge(np.maximum(paper, 0.1), even.shape), 0, 1)
+
+
+def stroke_width(ink: np.ndarray, box: Box) -> float:
+    """The usual width of the strokes in a box of an ink map, in its pixels."""
+    part = ink[box.y : box.y + box.height, box.x : box.x + box.width]
+    mask = np.pad((part > 0.4 * np.percentile(part, 98)).astype(np.uint8), 1)
+    depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
+    # Over a stroke's width the depth rises from 0 to a half: its median is a quarter.
+    return 4 * float(np.median(depth[mask > 0])) if mask.any() else 1.0
+
+
+def cut(picture: np.ndarray, box: Box, share: float) -> tuple[np.ndarray, tuple]:
+    """A box and a margin of that share of its longer side; also the corner's (x, y)."""
+    margin = round(share * max(box.width, box.height))
+    left, top = max(box.x - margin, 0), max(box.y - margin, 0)
+    right, bottom = box.x + box.width + margin, box.y + box.height + margin
+    return picture[top:bottom, left:right], (left, top)
+
+
+def scale_box(box: Box, scale_x: float, scale_y: float, size: tuple[int, ...]) -> Box:
+    """The box in a picture of another size, at least a pixel wide and high."""
+    left, top = round(box.x * scale_x), round(box.y * scale_y)
+    right = min(round((box.x + box.width) * scale_x), size[0])
+    bottom = min(round((box.y + box.height) * scale_y), size[1])
+    return Box(left, top, max(right - left, 1), max(bottom - top, 1))
+
+
+def framed(ink: np.ndarray) -> np.ndarray:
+    """Scale ink into the middle of a white page, its darkest strokes black."""
+    height, width = ink.shape
+    scale = min(DIGIT_WIDTH / width, DIGIT_HEIGHT / height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    ink = cv2.resize(ink, size, interpolation=way)
+    floor, black = np.percentile(ink, (30, 96))
+    # Below this even the darkest is noise, which must not be blown up to ink.
+    black = max(black, 0.05)
+    ink = np.clip((ink - floor) / (black - floor + 1e-3), 0, 1)
+    page = np.ones((INPUT_HEIGHT, INPUT_WIDTH), np.float32)
+    top, left = (INPUT_HEIGHT - size[1]) // 2, (INPUT_WIDTH - size[0]) // 2
+    page[top : top + size[1], left : left + size[0]] -= ink
+    return np.repeat(page[:, :, None], 3, axis=2)
+
+
+# Ink → where the digit is
+
+
+class Component(NamedTuple):
+    """Connected ink: its bounds, its number of pixels and the sum of its strength."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    area: int
+    mass: float
+
+    @property
+    def width(self) -> int:
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        return self.bottom - self.top
+
+
+def find_digit(ink: np.ndarray) -> Box | None:
+    """The likeliest stroke of an ink map with its loose parts; None on bare paper."""
+    components = find_components(ink)
+    likely = [likeliness(component, *ink.shape) for component in components]
+    if max(likely, default=0) == 0:
+        return None
+    main = components[int(np.argmax(likely))]
+    parts = [part for part in components if part is main or belongs(part, main)]
+    left, top = min(part.left for part in parts), min(part.top for part in parts)
+    right = max(part.right for part in parts)
+    bottom = max(part.bottom for part in parts)
+    return Box(left, top, right - left, bottom - top)
+
+
+def find_again(ink: np.ndarray, box: Box) -> Box:
+    """The digit's box on a clearer ink map, unless that shows a much smaller thing."""
+    found = find_digit(reduce(ink, SEARCH_SIDE))
+    if found is None:
+        return box
+    scale = reduced_by(ink, SEARCH_SIDE)
+    inner = scale_box(found, scale, scale, ink.shape[::-1])
+    is_similar = inner.height > 0.5 * box.height or inner.width > 0.5 * box.width
+    return inner if is_similar else box
+
+
+def find_components(ink: np.ndarray) -> list[Component]:
+    """Connected ink that stands out from the paper's noise."""
+    longest = max(ink.shape)
+    soft = cv2.GaussianBlur(ink, (0, 0), longest / 200) if longest > 64 else ink
+    # A quarter of the pixels tells as much and costs a quarter.
+    few = soft[::2, ::2]
+    noise = 1.4826 * np.median(np.abs(few - np.median(few)))
+    threshold = max(0.03, 4 * noise, 0.25 * np.percentile(few, 99.7))
+    mask = without_ruling((soft > threshold).astype(np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
+    masses = np.bincount(labels.reshape(-1), soft.reshape(-1), count)
+    return [
+        Component(x, y, x + width, y + height, area, mass)
+        for (x, y, width, height, area), mass in zip(
+            stats[1:].tolist(), masses[1:].tolist(), strict=True
+        )
+    ]
+
+
+def without_ruling(mask: np.ndarray) -> np.ndarray:
+    """Take away the lines of ruled paper: at least two that run across the picture."""
+    ruling = np.zeros_like(mask)
+    across = mark_lines(mask, ruling)
+    across += mark_lines(np.ascontiguousarray(mask.T), ruling.T)
+    if across < 2:
+        return mask
+    ruling = cv2.dilate(ruling, np.ones((3, 3), np.uint8))
+    # Closing mends the strokes where a line crossed them.
+    return cv2.morphologyEx(mask & ~ruling, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
+
+
+def mark_lines(mask: np.ndarray, ruling: np.ndarray) -> int:
+    """Mark the thin, nearly horizontal lines across a mask; their number."""
+    height, width = mask.shape
+    # Short runs on strokes that are thickened by a pixel follow a line that is a few
+    # degrees off.
+    run = np.ones((1, max(8, width // 16)), np.uint8)
+    thick = cv2.dilate(mask, np.ones((3, 1), np.uint8))
+    runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, run)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
+    wide = stats[:, cv2.CC_STAT_WIDTH]
+    is_line = wide > 0.8 * width
+    is_line &= stats[:, cv2.CC_STAT_HEIGHT] < 0.12 * height
+    is_line &= stats[:, cv2.CC_STAT_AREA] < 0.03 * width * wide
+    is_line[0] = False
+    ruling |= is_line[labels].astype(np.uint8)
+    return int(is_line.sum())
+
+
+def likeliness(component: Component, height: int, width: int) -> float:
+    """How likely a component is the digit: large, dark, near the centre, inside."""
+    tall, wide = component.height, component.width
+    if tall < 4 and wide < 4:
+        return 0.0
+    away_x = ((component.left + component.right) / width - 1) ** 2
+    away_y = ((component.top + component.bottom) / height - 1) ** 2
+    score = np.sqrt(component.mass) * max(tall, wide)
+    score *= np.exp(-1.5 * (away_x + away_y))
+    touches_x = component.left == 0 or component.right == width
+    touches_y = component.top == 0 or component.bottom == height
+    fills = tall > 0.8 * height and wide > 0.2 * width
+    if (touches_x or touches_y) and not fills:
+        score *= 0.1
+    # Ruled lines and page edges are longer than any stroke of a digit.
+    if wide > 5 * tall or tall > 20 * wide:
+        score *= 0.02
+    # Specks and shade are filled all over, which only a bold 1 is, and that is slim.
+    if component.area > 0.6 * tall * wide and min(tall, wide) > 0.45 * max(tall, wide):
+        score *= 0.1
+    return float(score)
+
+
+def belongs(part: Component, main: Component) -> bool:
+    """Whether a component is a loose stroke of the same digit, as the bar of a 5."""
+    size = max(main.height, main.width)
+    if part.mass < 0.03 * main.mass or max(part.width, part.height) > 1.5 * size:
+        return False
+    gap_x = max(part.left - main.right, main.left - part.right, 0)
+    gap_y = max(part.top - main.bottom, main.top - part.bottom, 0)
+    return gap_x < 0.12 * size and gap_y < 0.2 * size

@@ -1,0 +1,42 @@
+from contextlib import ExitStack
+from io import BytesIO
+
+import pytest
+from pictures import seven
+from server import running_server
+
+import app as service
+from uploads import Uploads
+
+
+@pytest.fixture
+def uploads(tmp_path, monkeypatch):
+    folder = tmp_path / "uploads"
+    monkeypatch.setattr(service.app, "static_folder", str(tmp_path))
+    monkeypatch.setattr(service, "UPLOADS", Uploads(folder, 10**9, 30))
+    return folder
+
+
+@pytest.fixture
+def client(uploads):
+    return service.app.test_client()
+
+
+@pytest.fixture
+def post(client):
+    def post(data=None, name="seven.png", **options):
+        data = seven() if data is None else data
+        return client.post("/predict", data={"file": (BytesIO(data), name)}, **options)
+
+    return post
+
+
+@pytest.fixture(scope="session")
+def start_server():
+    with ExitStack() as stack:
+        yield lambda **environment: stack.enter_context(running_server(**environment))
+
+
+@pytest.fixture(scope="session")
+def server(start_server):
+    return start_server(WEB_CONCURRENCY="2")

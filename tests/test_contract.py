@@ -1,0 +1,122 @@
+"""What every client of the service may rely on."""
+
+import numpy as np
+import pytest
+from pictures import seven
+
+import app as service
+
+ORIGIN = "https://elsewhere.example"
+
+
+def test_root_says_what_it_is(client):
+    assert client.get("/").json == {"message": "Digit Recognition API"}
+
+
+def test_answer_ranks_all_ten_classes(post):
+    answer = post()
+    ranking = answer.json["classification_result"]
+    percents = [entry["prob"] for entry in ranking]
+    assert answer.status_code == 200
+    assert sorted(entry["class"] for entry in ranking) == list("0123456789")
+    assert percents == sorted(percents, reverse=True)
+
+
+def test_probabilities_are_percents_with_two_decimals(post):
+    percents = [entry["prob"] for entry in post().json["classification_result"]]
+    assert sum(percents) == pytest.approx(100, abs=0.1)
+    assert percents == [round(percent, 2) for percent in percents]
+
+
+def test_parts_of_the_answer_come_in_the_order_of_the_contract(post):
+    assert list(post().json) == ["classification_result", "image_url", "box"]
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.Png", "a.b.pNg", ".jpg"])
+def test_extension_may_have_any_letter_case(post, name):
+    assert post(name=name).status_code == 200
+
+
+def test_upload_is_answered_unchanged_at_its_url(client, post):
+    picture = seven("JPEG")
+    with client.get(post(picture, "seven.jpg").json["image_url"]) as upload:
+        assert upload.data == picture
+        assert upload.mimetype == "image/jpeg"
+
+
+@pytest.mark.parametrize("host", ["http://digits.example", "https://[::1]:8443"])
+def test_url_has_the_scheme_and_host_of_the_client(post, host):
+    assert post(base_url=host).json["image_url"].startswith(f"{host}/static/uploads/")
+
+
+@pytest.mark.parametrize(
+    ("image_format", "name", "extension"),
+    [
+        ("JPEG", "a.jpg", ".jpg"),
+        ("JPEG", "a.JPEG", ".jpeg"),
+        ("PNG", "a.PNG", ".png"),
+        ("PNG", "a.jpeg", ".png"),
+        ("JPEG", "a.png", ".jpg"),
+    ],
+)
+def test_upload_has_its_extension_unless_it_lies(post, image_format, name, extension):
+    assert post(seven(image_format), name).json["image_url"].endswith(extension)
+
+
+def test_upload_has_nothing_of_the_name_that_was_sent(post, uploads):
+    post(name="../../my secret.png")
+    (stored,) = uploads.iterdir()
+    assert "secret" not in stored.name
+
+
+@pytest.mark.parametrize("spelling", ["/static/uploads/", "/static/./uploads/"])
+def test_upload_cannot_act_as_a_page(client, post, spelling):
+    url = post().json["image_url"].replace("/static/uploads/", spelling)
+    with client.get(url) as upload:
+        policy = upload.headers["Content-Security-Policy"]
+        assert policy == "default-src 'none'; sandbox"
+        assert upload.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_box_lies_within_the_picture(post):
+    box = post(seven(width=300, height=200)).json["box"]
+    assert 0 <= box["x"] < box["x"] + box["width"] <= 300
+    assert 0 <= box["y"] < box["y"] + box["height"] <= 200
+
+
+@pytest.mark.parametrize("value", ["false", "False"])
+def test_nothing_is_stored_when_the_client_says_so(post, uploads, value):
+    answer = post(query_string={"save": value})
+    assert answer.json == {**post().json, "image_url": None}
+    assert len(list(uploads.iterdir())) == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/ready", "/predict", "/static/nothing"])
+def test_any_origin_may_read_the_answer(client, path):
+    headers = client.get(path, headers={"Origin": ORIGIN}).headers
+    assert headers["Access-Control-Allow-Origin"] in ("*", ORIGIN)
+
+
+def test_any_origin_may_post(client):
+    asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    headers = client.options("/predict", headers=asked).headers
+    assert headers["Access-Control-Allow-Origin"] in ("*", ORIGIN)
+    assert "POST" in headers["Access-Control-Allow-Methods"]
+
+
+def test_ready_after_a_forward_pass(client):
+    answer = client.get("/ready")
+    assert answer.json == {"ready": True}
+    assert answer.status_code == 200
+
+
+def test_not_ready_when_the_model_gives_no_numbers(client, monkeypatch):
+    monkeypatch.setattr(service, "classify", lambda pixels: np.full(10, np.nan))
+    answer = client.get("/ready")
+    assert answer.json == {"error": "The model does not answer."}
+    assert answer.status_code == 503
+
+
+def test_names_of_the_module():
+    assert service.CLASS_LEN == len(service.CLASS) == service.MODEL.output_shape[-1]
+    assert set(service.ALLOWED_EXT) == {"jpg", "jpeg", "png"}

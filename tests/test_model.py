@@ -1,0 +1,39 @@
+"""The shipped model against the floors that the README quotes, on real digits."""
+
+import pytest
+from pictures import RESOURCES, as_bytes
+from PIL import Image
+
+import app as service
+from preprocessing import prepare
+
+# Pictures of the set that may be read wrong.
+FLOORS = {"photos_mit": 4, "mnist_sample": 1, "optdigits_sample": 3}
+
+
+def probabilities(data: bytes):
+    return service.classify(prepare(data).pixels)
+
+
+@pytest.mark.parametrize("name", FLOORS)
+def test_real_digits_are_read(name):
+    pictures = sorted((RESOURCES / name).glob("[0-9]/*"))
+    wrong = [
+        path.name
+        for path in pictures
+        if probabilities(path.read_bytes()).argmax() != int(path.parent.name)
+    ]
+    assert len(pictures) >= 100
+    assert len(wrong) <= FLOORS[name], wrong
+
+
+def test_blank_paper_gets_no_confident_answer():
+    assert probabilities(as_bytes(Image.new("L", (90, 140), 255))).max() < 0.5
+
+
+def test_a_picture_is_answered_alike_alone_and_in_a_batch():
+    paths = sorted((RESOURCES / "mnist_sample").glob("*/*"))[::9]
+    pixels = [prepare(path.read_bytes()).pixels for path in paths]
+    together = service.FORWARD(service.tf.stack(pixels)).numpy()
+    for one, expected in zip(pixels, together, strict=True):
+        assert service.classify(one) == pytest.approx(expected, abs=1e-4)

@@ -1,0 +1,144 @@
+"""The documented command, started for real: `gunicorn app:app`."""
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from pictures import seven
+from server import GUNICORN, ROOT
+
+TOO_MUCH = bytes(30_000_000)
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+def form(data: bytes) -> bytes:
+    start = b'--x\r\nContent-Disposition: form-data; name="file"; filename="7.png"'
+    return start + b"\r\n\r\n" + data + b"\r\n--x--\r\n"
+
+
+@pytest.fixture
+def connection(server):
+    address = urlsplit(server.url)
+    connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def delete_upload():
+    """The server writes into the real folder; what a test adds there it takes away."""
+    urls = []
+    yield urls.append
+    for url in urls:
+        (ROOT / urlsplit(url).path.lstrip("/")).unlink()
+
+
+def test_upload_can_be_fetched_from_either_worker(server, delete_upload):
+    picture = seven("JPEG")
+    answer = requests.post(
+        server.url + "/predict", files={"file": ("7.jpg", picture)}, timeout=60
+    )
+    image_url = answer.json()["image_url"]
+    delete_upload(image_url)
+    assert image_url.startswith(server.url + "/static/uploads/")
+    assert all(requests.get(image_url, timeout=60).content == picture for _ in range(4))
+
+
+def forwarded_url(server) -> str:
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "digits.example"}
+    files = {"file": ("7.png", seven())}
+    url = server.url + "/predict"
+    answer = requests.post(url, files=files, headers=headers, timeout=60)
+    return answer.json()["image_url"]
+
+
+def test_url_has_the_host_that_the_client_asked_the_proxy_for(
+    start_server, delete_upload
+):
+    url = forwarded_url(start_server(WEB_CONCURRENCY="1", TRUSTED_PROXIES="1"))
+    delete_upload(url)
+    assert url.startswith("https://digits.example/static/uploads/")
+
+
+def test_host_that_no_proxy_vouches_for_is_ignored(server, delete_upload):
+    url = forwarded_url(server)
+    delete_upload(url)
+    assert "digits.example" not in url
+
+
+def as_one(data: bytes) -> bytes:
+    return data
+
+
+def in_chunks(data: bytes):
+    yield from (data[i : i + 100_000] for i in range(0, len(data), 100_000))
+
+
+@pytest.mark.parametrize("sent", [as_one, in_chunks])
+@pytest.mark.parametrize("path", ["/predict", "/nothing"])
+def test_refusal_reaches_a_client_that_sends_to_the_end(connection, sent, path):
+    connection.request("GET", "/")
+    connection.getresponse().read()
+    connection.request("POST", path, sent(form(TOO_MUCH)), FORM)
+    answer = connection.getresponse()
+    assert answer.status == (413 if path == "/predict" else 404)
+    assert answer.read().startswith(b'{"error":')
+
+
+def test_connection_outlives_a_refusal(connection):
+    connection.request("POST", "/predict", form(TOO_MUCH), FORM)
+    connection.getresponse().read()
+    connection.request("GET", "/")
+    assert connection.getresponse().status == 200
+
+
+def test_upload_of_unknown_length_is_read(connection):
+    body = in_chunks(form(seven()))
+    connection.request("POST", "/predict?save=false", body, FORM)
+    assert connection.getresponse().status == 200
+
+
+def test_malformed_chunk_is_refused(connection):
+    connection.putrequest("POST", "/predict")
+    connection.putheader("Content-Type", FORM["Content-Type"])
+    connection.putheader("Transfer-Encoding", "chunked")
+    connection.endheaders(b"ZZ\r\n")
+    assert connection.getresponse().status == 400
+
+
+def test_preload_is_refused_before_the_model_is_loaded():
+    start = subprocess.run(
+        [*GUNICORN, "--preload"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert start.returncode != 0
+    assert "--preload is not supported" in start.stderr
+    assert "oneDNN" not in start.stderr
+
+
+def test_request_in_flight_is_answered_before_the_end(start_server):
+    server = start_server(WEB_CONCURRENCY="1")
+    address, body = urlsplit(server.url), form(seven())
+    head = (
+        f"POST /predict?save=false HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}"
+    )
+    head += f"\r\nContent-Type: {FORM['Content-Type']}\r\n\r\n"
+    with socket.create_connection((address.hostname, address.port)) as client:
+        client.sendall(head.encode() + body[:100])
+        wait_until_stopping(server)
+        client.sendall(body[100:])
+        assert client.makefile("rb").readline().startswith(b"HTTP/1.1 200")
+    assert server.process.wait(60) == 0
+
+
+def wait_until_stopping(server) -> None:
+    os.kill(server.process.pid, signal.SIGTERM)
+    while True:
+        try:
+            requests.get(server.url, timeout=1)
+        except requests.RequestException:
+            return

@@ -1,0 +1,52 @@
+"""What training and evaluation promise to those who retrain the model."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from pictures import RESOURCES
+
+import app as service
+from preprocessing import to_model_input
+from training import data, draw, render, train
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(("form", "label"), [(draw.one, 1), (draw.seven, 7)])
+def test_most_rendered_digits_can_be_read(form, label):
+    rng = np.random.default_rng(0)
+    scenes = [render.scene(rng, draw.draw(rng, form(rng)))[0] for _ in range(50)]
+    read = [service.classify(to_model_input(scene)[0]).argmax() for scene in scenes]
+    assert read.count(label) > 30
+
+
+def test_rendered_scenes_depend_on_the_seed_alone():
+    first, again = (render.empty_scene(np.random.default_rng(5)) for _ in range(2))
+    assert np.array_equal(first, again)
+
+
+def test_a_folder_of_photos_is_labelled_by_its_folders():
+    photos = data.own_photos(RESOURCES / "photos_mit")
+    assert len(photos) == 117
+    assert {photo.label for photo in photos} == set(range(10))
+
+
+def test_a_saved_model_answers_as_the_service_expects(tmp_path):
+    train.save(train.build_model(), tmp_path / "model.keras")
+    model = keras.models.load_model(tmp_path / "model.keras")
+    assert model.input_shape == service.MODEL.input_shape
+    answer = model(np.ones((2, *service.INPUT_SHAPE), np.float32)).numpy()
+    assert answer.sum(axis=1) == pytest.approx([1, 1])
+
+
+def test_evaluation_prints_a_row_for_each_set(tmp_path):
+    command = [sys.executable, "-m", "training.evaluate", "--data", RESOURCES]
+    options = ["--sets", "mnist_sample", "--failures", tmp_path]
+    printed = subprocess.run(
+        command + options, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    assert "| mnist_sample | 100 |" in printed

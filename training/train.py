@@ -1,0 +1,214 @@
+"""Train model.keras: python -m training.train --data DIR [--photos DIR]
+
+Renders scenes from the sets in --data through the service's own preprocessing, trains
+on them with any Keras backend, and writes the weights' running average. An interrupted
+run goes on from its last epoch when started again.
+"""
+
+import argparse
+import hashlib
+import math
+import os
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import cv2
+import keras
+import numpy as np
+from keras import layers
+
+from preprocessing import INPUT_HEIGHT, INPUT_WIDTH
+from training.data import NO_DIGIT
+from training.scenes import render_set
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+RENDERING_CODE = (
+    ROOT / "preprocessing.py",
+    *(HERE / f"{name}.py" for name in ("data", "draw", "render", "scenes")),
+)
+
+SEED = 1
+SCENES = 200_000
+EPOCHS = 12
+BATCH = 128
+LEARNING_RATE = 1.5e-3
+WARM_UP = 500  # steps
+WEIGHT_DECAY = 1e-3
+DROPOUT = 0.3
+# The saved weights are an average over about this many of the last steps.
+AVERAGED_STEPS = 1_000
+# Filters after each halving of the picture's size (the first layer quarters it), and
+# the residual blocks behind it.
+WIDTHS = (32, 64, 112, 144)
+BLOCKS = (1, 1, 1, 1)
+# bfloat16 trains twice as fast on CPUs that have it; the weights stay float32.
+TRAINING_DTYPE = "mixed_bfloat16"
+# Ink for each grey level.
+INK = 1 - np.arange(256, dtype=np.float32) / 255
+
+
+def convolution(filters: int, size: int = 3, stride: int = 1) -> layers.Layer:
+    return layers.Conv2D(
+        filters,
+        size,
+        strides=stride,
+        padding="same",
+        activation="relu",
+        kernel_initializer="he_normal",
+    )
+
+
+def residual(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Starts as the identity, so that it trains without batch normalisation.
+
+    SkipInit (De & Smith 2020), with a zero kernel in place of their scalar.
+    """
+    y = convolution(x.shape[-1])(x)
+    y = layers.Conv2D(x.shape[-1], 3, padding="same", kernel_initializer="zeros")(y)
+    return layers.ReLU()(layers.Add()([x, y]))
+
+
+def build_model() -> keras.Model:
+    """float (batch, 140, 90, 3) in [0, 1] → (batch, 10) probabilities."""
+    inputs = keras.Input((INPUT_HEIGHT, INPUT_WIDTH, 3))
+    x = layers.Rescaling(-1, offset=1)(inputs)
+    for place, (filters, blocks) in enumerate(zip(WIDTHS, BLOCKS, strict=True)):
+        x = convolution(filters, 3, 2)(x) if place else convolution(filters, 8, 4)(x)
+        for _ in range(blocks):
+            x = residual(x)
+    x = layers.Dropout(DROPOUT)(layers.Flatten()(x))
+    return keras.Model(
+        inputs, layers.Dense(10, activation="softmax", dtype="float32")(x)
+    )
+
+
+class Scenes(keras.utils.PyDataset):
+    """Batches of rendered scenes, varied a little anew in every epoch."""
+
+    def __init__(self, images: np.ndarray, labels: np.ndarray):
+        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=8)
+        self.images, self.labels, self.epoch = images, labels, 0
+        # The wanted answer to a picture without a digit is not to be sure of anything.
+        self.targets = np.vstack([np.eye(10), np.full((1, 10), 0.1)]).astype(np.float32)
+        self.on_epoch_end()
+
+    def __len__(self) -> int:
+        return len(self.images) // BATCH
+
+    def on_epoch_end(self) -> None:
+        self.epoch += 1
+        self.order = np.random.default_rng((SEED, self.epoch)).permutation(
+            len(self.images)
+        )
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng((SEED, self.epoch, index))
+        chosen = self.order[index * BATCH : (index + 1) * BATCH]
+        batch = np.empty((BATCH, INPUT_HEIGHT, INPUT_WIDTH, 3), np.float32)
+        numbers = rng.normal(size=(BATCH, 8)).tolist()
+        for place, (number, normals) in enumerate(zip(chosen, numbers, strict=True)):
+            batch[place] = vary(self.images[number], *normals)[..., np.newaxis]
+        return batch, self.targets[self.labels[chosen]]
+
+
+def vary(
+    image: np.ndarray,
+    angle: float,
+    shear: float,
+    wide: float,
+    tall: float,
+    right: float,
+    down: float,
+    dark: float,
+    gamma: float,
+) -> np.ndarray:
+    """uint8 (140, 90) → float32 in [0, 1], as if framed and lit otherwise.
+
+    The numbers are standard normals.
+    """
+    a, b = math.exp(0.06 * wide), 0.06 * (shear - angle)
+    c, d = 0.06 * angle, math.exp(0.06 * tall)
+    x, y = INPUT_WIDTH / 2, INPUT_HEIGHT / 2
+    affine = np.array(
+        [
+            [a, b, x - a * x - b * y + 2 * right],
+            [c, d, y - c * x - d * y + 2 * down],
+        ]
+    )
+    moved = cv2.warpAffine(image, affine, (INPUT_WIDTH, INPUT_HEIGHT), borderValue=255)
+    ink = np.minimum(INK * math.exp(0.15 * dark), 1) ** math.exp(0.2 * gamma)
+    return (1 - ink)[moved]
+
+
+def digest(*parts: object) -> str:
+    """A name for what depends on these settings and on the code in these files."""
+    texts = (p.read_text() if isinstance(p, Path) and p.is_file() else p for p in parts)
+    return hashlib.sha256(repr(list(texts)).encode()).hexdigest()[:12]
+
+
+def schedule(steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, steps - WARM_UP, warmup_target=LEARNING_RATE, warmup_steps=WARM_UP
+    )
+
+
+def train(folder: Path) -> keras.Model:
+    """Fit to the scenes in a folder, where the checkpoint of every epoch goes too."""
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    labels = np.load(folder / "labels.npy")
+    print(f"{len(images)} scenes, {np.mean(labels == NO_DIGIT):.1%} without a digit")
+    keras.utils.set_random_seed(SEED)
+    keras.config.set_dtype_policy(TRAINING_DTYPE)
+    model, scenes = build_model(), Scenes(images, labels)
+    optimizer = keras.optimizers.AdamW(
+        schedule(EPOCHS * len(scenes)),
+        weight_decay=WEIGHT_DECAY,
+        global_clipnorm=1.0,
+        use_ema=True,
+        ema_momentum=1 - 1 / AVERAGED_STEPS,
+    )
+    model.compile(
+        optimizer, "categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+    )
+    checkpoint = folder / f"checkpoint-{digest(Path(__file__))}"
+    backup = keras.callbacks.BackupAndRestore(checkpoint)
+    model.fit(scenes, epochs=EPOCHS, callbacks=[backup])
+    optimizer.finalize_variable_values(model.trainable_variables)
+    return model
+
+
+def save(trained: keras.Model, path: Path) -> None:
+    """Write the float32 model without the optimizer's state."""
+    keras.config.set_dtype_policy("float32")
+    model = build_model()
+    for variable, value in zip(model.variables, trained.variables, strict=True):
+        variable.assign(value)
+    model.save(path, include_optimizer=False)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder with the sets")
+    parser.add_argument(
+        "--photos",
+        type=Path,
+        help="folder of your own pictures, DIR/0/*.jpg … DIR/9/*.jpg",
+    )
+    parser.add_argument(
+        "--cache",
+        type=Path,
+        default=HERE / "cache",
+        help="scenes and checkpoint",
+    )
+    parser.add_argument("--output", type=Path, default=ROOT / "model.keras")
+    arguments = parser.parse_args()
+    sources = arguments.data, arguments.photos
+    folder = arguments.cache / digest(SCENES, SEED, *sources, *RENDERING_CODE)
+    if not (folder / "labels.npy").exists():
+        render_set(folder, SCENES, SEED, sources)
+    save(train(folder), arguments.output)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,137 @@
+"""Save pictures under unguessable names in a folder that stays within its bounds."""
+
+import errno
+import logging
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+# Only what was saved here is ever deleted; a dot marks what is still being written.
+OWN_NAME = re.compile(r"\.?[0-9a-f]{32}\.(?:jpg|jpeg|png)")
+# A full disk, a used-up quota, a limit on the size of a file.
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+SWEEP_SECONDS = 600
+# Writing takes milliseconds: a temporary file of this age belongs to a killed worker.
+STALE_SECONDS = 3600
+# A wall clock that moved this much against the steady one since the last sweep was set,
+# and the ages say nothing.
+CLOCK_JUMP_SECONDS = 3600
+# Sweeps leave an eighth of the limit free and come after a 64th is written,
+# so that eight workers together stay below the limit.
+HEADROOM_SHARE = 8
+SWEEP_SHARE = 64
+
+log = logging.getLogger(__name__)
+
+
+class NoRoom(Exception):
+    """The disk or the quota is full."""
+
+
+class Stored(NamedTuple):
+    modified: float
+    size: int
+    path: Path
+
+
+class Uploads:
+    """Several threads and processes may share the folder."""
+
+    def __init__(self, folder: Path, max_bytes: int, max_age_days: float) -> None:
+        self.folder = folder
+        self.max_bytes = max_bytes
+        self.max_age_seconds = max_age_days * 86_400
+        self._bytes_since_sweep = 0
+        self.sweep_due = threading.Event()
+        self._swept_at = time.time(), time.monotonic()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def save(self, data: bytes, extension: str) -> str:
+        """Return the new file's name. Raises NoRoom, and then leaves nothing behind."""
+        name = f"{secrets.token_hex(16)}.{extension}"
+        try:
+            self._write(name, data)
+        except NoRoom:
+            self.sweep()
+            self._write(name, data)
+        self._bytes_since_sweep += len(data)
+        if self._bytes_since_sweep > self.max_bytes // SWEEP_SHARE:
+            self.sweep_due.set()
+        return name
+
+    def _write(self, name: str, data: bytes) -> None:
+        part = self.folder / f".{name}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(data)
+            part.replace(self.folder / name)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise NoRoom from error
+            raise
+        finally:
+            part.unlink(missing_ok=True)
+
+    def keep_bounded(self) -> None:
+        """Runs for ever in a thread of its own: no request has to wait for a sweep."""
+        while True:
+            self.sweep_due.wait(SWEEP_SECONDS)
+            self.sweep_due.clear()
+            try:
+                self.sweep()
+            except OSError:
+                log.exception("%s could not be swept.", self.folder)
+
+    def sweep(self) -> None:
+        """Delete what is expired, then the oldest until there is headroom again."""
+        self._bytes_since_sweep = 0
+        kept = self._without_expired()
+        excess = sum(file.size for file in kept) - self.max_bytes
+        excess += self.max_bytes // HEADROOM_SHARE
+        for file in sorted(kept):
+            if excess <= 0:
+                return
+            delete(file.path)
+            excess -= file.size
+
+    def _without_expired(self) -> list[Stored]:
+        now, ages_are_known = time.time(), not self._clock_jumped()
+        kept = []
+        for file in own_files(self.folder):
+            unfinished = file.path.name.startswith(".")
+            limit = STALE_SECONDS if unfinished else self.max_age_seconds
+            if ages_are_known and now - file.modified > limit:
+                delete(file.path)
+            elif not unfinished:
+                kept.append(file)
+        return kept
+
+    def _clock_jumped(self) -> bool:
+        wall, steady = self._swept_at
+        self._swept_at = time.time(), time.monotonic()
+        drift = (self._swept_at[0] - wall) - (self._swept_at[1] - steady)
+        return abs(drift) > CLOCK_JUMP_SECONDS
+
+
+def own_files(folder: Path) -> Iterator[Stored]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if not OWN_NAME.fullmatch(entry.name):
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue  # another worker's sweep was faster
+            yield Stored(status.st_mtime, status.st_size, Path(entry.path))
+
+
+def delete(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        log.exception("%s could not be deleted.", path)
