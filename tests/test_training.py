@@ -35,6 +35,8 @@ def test_a_folder_of_photos_is_labelled_by_its_folders():
     assert {photo.label for photo in photos} == set(range(10))
 
 
+# Keras's own, while it writes the weights.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_saved_model_answers_as_the_service_expects(tmp_path):
     train.save(train.build_model(), tmp_path / "model.keras")
     model = keras.models.load_model(tmp_path / "model.keras")

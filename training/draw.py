@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+from skimage.morphology import skeletonize
 
 # Height or width of a drawing in pixels, whichever is larger.
 GLYPH_SIDE = 112
@@ -104,7 +105,7 @@ def draw_strokes(rng: Rng, strokes: list[np.ndarray]) -> np.ndarray:
     strokes = shaken(rng, strokes)
     everything = np.concatenate(strokes)
     low, high = everything.min(axis=0), everything.max(axis=0)
-    pen = GLYPH_SIDE * log_between(rng, 0.02, 0.16)
+    pen = pen_width(rng)
     scale = GLYPH_SIDE / max(float((high - low).max()), 1e-3)
     margin = pen / 2 + 3
     width, height = ((high - low) * scale + 2 * margin + 1).astype(int)
@@ -118,7 +119,7 @@ def draw_strokes(rng: Rng, strokes: list[np.ndarray]) -> np.ndarray:
             x, y = np.round(line[0] * 16).astype(int).tolist()
             cv2.circle(glyph, (x, y), round(pen * 8), 255, -1, cv2.LINE_AA, 4)
     return (
-        cv2.GaussianBlur(glyph, (0, 0), log_between(rng, 0.4, 2)).astype(np.float32)
+        cv2.GaussianBlur(glyph, (0, 0), log_between(rng, 0.4, 1.2)).astype(np.float32)
         / 255
     )
 
@@ -146,17 +147,30 @@ def redraw_glyph(rng: Rng, glyph: np.ndarray) -> np.ndarray:
         / 255
     )
     large = bent(rng, large)
-    if chance(rng, 0.15):
+    kind = rng.random()
+    if kind < 0.1:
         return large
+    if kind < 0.5:
+        return retraced(rng, large)
     # A threshold on a blurred enlargement gives strokes with the clean rim of a pen.
-    soft = cv2.GaussianBlur(
-        large,
-        (0, 0),
-        between(rng, 0.06, 0.14) * scale * min(20, max(height, width)) / 4,
-    )
+    blur = between(rng, 0.06, 0.14) * scale * min(20, max(height, width)) / 4
+    soft = cv2.GaussianBlur(large, (0, 0), blur)
     level = np.clip(rng.normal(0.45, 0.15), 0.15, 0.75) * max(float(soft.max()), 0.2)
     sharpness = log_between(rng, 4, 30)
     return 1 / (1 + np.exp(np.clip((level - soft) * sharpness, -30, 30)))
+
+
+def retraced(rng: Rng, glyph: np.ndarray) -> np.ndarray:
+    """The middle line of a glyph's strokes drawn again with a pen of any width."""
+    soft = cv2.GaussianBlur(glyph, (0, 0), 0.02 * GLYPH_SIDE)
+    middle = skeletonize(soft > 0.45 * max(float(soft.max()), 0.2))
+    distance = cv2.distanceTransform((~middle).astype(np.uint8), cv2.DIST_L2, 5)
+    return np.clip(pen_width(rng) / 2 + 0.5 - distance, 0, 1)
+
+
+def pen_width(rng: Rng) -> float:
+    """From a hairline on a large digit to a marker, in pixels."""
+    return GLYPH_SIDE * log_between(rng, 0.008, 0.15)
 
 
 def bent(rng: Rng, glyph: np.ndarray) -> np.ndarray:

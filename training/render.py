@@ -10,7 +10,7 @@ from preprocessing import Box, eight_bits
 from training.draw import Rng, between, chance, draw_strokes, log_between
 
 # Longest side of a scene in pixels, from and to; the service looks at a similar size.
-SCENE_LONGEST = (48, 320)
+SCENE_LONGEST = (48, 400)
 SCENE_SHORTEST = 28
 
 

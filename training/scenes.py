@@ -17,14 +17,14 @@ from training.data import NO_DIGIT, Sample, training_samples
 
 # How often each source is drawn from. Real photo crops are few and count for more.
 SHARES = {
-    "mnist": 0.31,
-    "bhmsds": 0.15,
+    "mnist": 0.29,
+    "bhmsds": 0.13,
     "pendigits": 0.14,
-    "chars74k": 0.10,
+    "chars74k": 0.13,
     "handwritten62": 0.09,
     "hwd1000": 0.05,
     "photos": 0.20,
-    "forms": 0.06,
+    "forms": 0.07,
     "negatives": 0.10,
 }
 # Of the negatives, scenes that show nothing written at all.
