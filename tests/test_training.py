@@ -11,7 +11,7 @@ from pictures import RESOURCES
 
 import app as service
 from preprocessing import to_model_input
-from training import data, draw, render, train
+from training import calibrate, data, draw, render, train
 
 ROOT = Path(__file__).parent.parent
 
@@ -38,7 +38,7 @@ def test_a_folder_of_photos_is_labelled_by_its_folders():
 # Keras's own, while it writes the weights.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_saved_model_answers_as_the_service_expects(tmp_path):
-    train.save(train.build_model(), tmp_path / "model.keras")
+    train.in_float32(train.build_model()).save(tmp_path / "model.keras")
     model = keras.models.load_model(tmp_path / "model.keras")
     assert model.input_shape == service.MODEL.input_shape
     answer = model(np.ones((2, *service.INPUT_SHAPE), np.float32)).numpy()
@@ -52,3 +52,14 @@ def test_evaluation_prints_a_row_for_each_set(tmp_path):
         command + options, cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     assert "| mnist_sample | 100 |" in printed
+
+
+def test_calibration_finds_how_overconfident_a_model_is():
+    rng = np.random.default_rng(0)
+    logits = rng.normal(0, 2, (5000, 10))
+    honest = calibrate.softmax(logits)
+    labels = np.array([rng.choice(10, p=row) for row in honest])
+    overconfident = calibrate.softmax(logits * 3)
+    assert calibrate.best_temperature(overconfident, labels) == pytest.approx(
+        3, rel=0.1
+    )

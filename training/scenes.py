@@ -1,6 +1,7 @@
 """Render the training set once, through the service's preprocessing, on all cores."""
 
 import os
+from collections.abc import Callable
 from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,7 +14,7 @@ from tqdm import tqdm
 import preprocessing
 from preprocessing import Box
 from training import draw, render
-from training.data import NO_DIGIT, Sample, training_samples
+from training.data import NO_DIGIT, Sample
 
 # How often each source is drawn from. Real photo crops are few and count for more.
 SHARES = {
@@ -117,16 +118,17 @@ def render_chunk(seed: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 _groups: Sources = {}
 
 
-def start_worker(data: Path, photos: Path | None) -> None:
-    cv2.setNumThreads(1)
-    _groups.update(by_source(training_samples(data, photos)))
+def start_worker(load: Callable[..., list[Sample]], folders: tuple) -> None:
+    _groups.update(by_source(load(*folders)))
 
 
-def render_set(folder: Path, count: int, seed: int, sources: tuple) -> None:
+def render_set(
+    folder: Path, count: int, seed: int, load: Callable[..., list[Sample]], *folders
+) -> None:
     """Write `count` inputs and labels into a folder, the same on any number of cores.
 
     images.npy is uint8 (count, 140, 90); labels.npy, written last, shows it is whole.
-    `sources` are the arguments of training_samples.
+    Every process calls load(*folders) for its samples.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shape = (count, preprocessing.INPUT_HEIGHT, preprocessing.INPUT_WIDTH)
@@ -134,7 +136,8 @@ def render_set(folder: Path, count: int, seed: int, sources: tuple) -> None:
     labels = np.empty(count, np.uint8)
     starts = range(0, count, CHUNK)
     seeds = [(seed, start) for start in starts]
-    with get_context("spawn").Pool(os.cpu_count(), start_worker, sources) as pool:
+    work = get_context("spawn").Pool(os.cpu_count(), start_worker, (load, folders))
+    with work as pool:
         chunks = zip(starts, pool.imap(render_chunk, seeds), strict=True)
         for start, (pixels, classes) in tqdm(chunks, "rendering", len(starts)):
             size = min(CHUNK, count - start)

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -18,7 +19,8 @@ import numpy as np
 from keras import layers
 
 from preprocessing import INPUT_HEIGHT, INPUT_WIDTH
-from training.data import NO_DIGIT
+from training.calibrate import best_temperature, cool
+from training.data import NO_DIGIT, mnist_validation, training_samples
 from training.scenes import render_set
 
 HERE = Path(__file__).parent
@@ -30,6 +32,8 @@ RENDERING_CODE = (
 
 SEED = 1
 SCENES = 160_000
+# For the calibration, from digits that training never sees.
+HELD_OUT_SCENES = 4_000
 EPOCHS = 12
 BATCH = 128
 LEARNING_RATE = 1e-3
@@ -153,10 +157,14 @@ def schedule(steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
     )
 
 
+def scenes_of(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    images = np.load(folder / "images.npy", mmap_mode="r")
+    return images, np.load(folder / "labels.npy")
+
+
 def train(folder: Path) -> keras.Model:
     """Fit to the scenes in a folder, where the checkpoint of every epoch goes too."""
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    labels = np.load(folder / "labels.npy")
+    images, labels = scenes_of(folder)
     print(f"{len(images)} scenes, {np.mean(labels == NO_DIGIT):.1%} without a digit")
     keras.utils.set_random_seed(SEED)
     keras.config.set_dtype_policy(TRAINING_DTYPE)
@@ -174,40 +182,49 @@ def train(folder: Path) -> keras.Model:
     checkpoint = folder / f"checkpoint-{digest(Path(__file__))}"
     backup = keras.callbacks.BackupAndRestore(checkpoint)
     model.fit(scenes, epochs=EPOCHS, callbacks=[backup])
-    optimizer.finalize_variable_values(model.trainable_variables)
     return model
 
 
-def save(trained: keras.Model, path: Path) -> None:
-    """Write the float32 model without the optimizer's state."""
+def in_float32(trained: keras.Model) -> keras.Model:
     keras.config.set_dtype_policy("float32")
     model = build_model()
     for variable, value in zip(model.variables, trained.variables, strict=True):
         variable.assign(value)
-    model.save(path, include_optimizer=False)
+    return model
+
+
+def calibrate(model: keras.Model, folder: Path) -> None:
+    """Fit the confidence to the scenes in a folder; also prints how many are right."""
+    images, labels = scenes_of(folder)
+    inputs = np.repeat(images[..., np.newaxis] / np.float32(255), 3, axis=-1)
+    answers, labels = model.predict(inputs, verbose=0)[labels < 10], labels[labels < 10]
+    temperature = best_temperature(answers, labels)
+    cool(model, temperature)
+    right = np.mean(answers.argmax(axis=1) == labels)
+    print(f"held-out scenes: {right:.2%} right; temperature {temperature:.2f}")
+
+
+def rendered(cache: Path, count: int, seed: int, load: Callable, *folders) -> Path:
+    """The folder with these scenes, rendered if they are not there yet."""
+    folder = cache / digest(count, seed, load.__name__, *folders, *RENDERING_CODE)
+    if not (folder / "labels.npy").exists():
+        render_set(folder, count, seed, load, *folders)
+    return folder
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with the sets")
-    parser.add_argument(
-        "--photos",
-        type=Path,
-        help="folder of your own pictures, DIR/0/*.jpg … DIR/9/*.jpg",
-    )
-    parser.add_argument(
-        "--cache",
-        type=Path,
-        default=HERE / "cache",
-        help="scenes and checkpoint",
-    )
+    parser.add_argument("--photos", type=Path, help="your pictures, DIR/0/ … DIR/9/")
+    parser.add_argument("--cache", type=Path, default=HERE / "cache", help="scenes")
     parser.add_argument("--output", type=Path, default=ROOT / "model.keras")
-    arguments = parser.parse_args()
-    sources = arguments.data, arguments.photos
-    folder = arguments.cache / digest(SCENES, SEED, *sources, *RENDERING_CODE)
-    if not (folder / "labels.npy").exists():
-        render_set(folder, SCENES, SEED, sources)
-    save(train(folder), arguments.output)
+    options = parser.parse_args()
+    data, photos, cache = options.data, options.photos, options.cache
+    scenes = rendered(cache, SCENES, SEED, training_samples, data, photos)
+    held_out = rendered(cache, HELD_OUT_SCENES, SEED + 1, mnist_validation, data)
+    model = in_float32(train(scenes))
+    calibrate(model, held_out)
+    model.save(options.output, include_optimizer=False)
 
 
 if __name__ == "__main__":
