@@ -34,7 +34,7 @@ SEED = 1
 SCENES = 160_000
 # For the calibration, from digits that training never sees.
 HELD_OUT_SCENES = 4_000
-EPOCHS = 12
+EPOCHS = 10
 BATCH = 128
 LEARNING_RATE = 1e-3
 WARM_UP = 500  # steps
