@@ -1,9 +1,10 @@
 from contextlib import ExitStack
 from io import BytesIO
+from urllib.parse import urlsplit
 
 import pytest
 from pictures import seven
-from server import running_server
+from server import ROOT, running_server
 
 import app as service
 from uploads import Uploads
@@ -40,3 +41,12 @@ def start_server():
 @pytest.fixture(scope="session")
 def server(start_server):
     return start_server(WEB_CONCURRENCY="2")
+
+
+@pytest.fixture
+def delete_upload():
+    """The server writes into the real folder; what a test adds there it takes away."""
+    urls = []
+    yield urls.append
+    for url in urls:
+        (ROOT / urlsplit(url).path.lstrip("/")).unlink()

@@ -29,15 +29,6 @@ def connection(server):
     connection.close()
 
 
-@pytest.fixture
-def delete_upload():
-    """The server writes into the real folder; what a test adds there it takes away."""
-    urls = []
-    yield urls.append
-    for url in urls:
-        (ROOT / urlsplit(url).path.lstrip("/")).unlink()
-
-
 def test_upload_can_be_fetched_from_either_worker(server, delete_upload):
     picture = seven("JPEG")
     answer = requests.post(
