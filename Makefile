@@ -3,7 +3,7 @@ VENV := .venv
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
-.PHONY: run test lint train evaluate bench
+.PHONY: run test lint train evaluate bench bench-accuracy
 
 run: $(RUN)
 	exec $(VENV)/bin/python -m gunicorn app:app
@@ -21,6 +21,9 @@ train evaluate: $(DEV)
 
 bench: $(DEV)
 	$(VENV)/bin/python -m benchmarks.throughput
+
+bench-accuracy: $(DEV)
+	$(VENV)/bin/python -m benchmarks.accuracy $(if $(DATA),--data $(DATA)) $(if $(LIMIT),--limit $(LIMIT))
 
 # A stamp is written last: without it the environment is half made and made again.
 $(RUN): requirements.txt
