@@ -17,7 +17,7 @@ lint: $(DEV)
 
 train evaluate: $(DEV)
 	$(if $(DATA),,$(error DATA=DIR names the folder with the data))
-	$(VENV)/bin/python -m training.$@ --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(FAILURES),--failures $(FAILURES))
+	$(VENV)/bin/python -m training.$@ --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(FAILURES),--failures $(FAILURES)) $(if $(PLOTS),--plots $(PLOTS))
 
 bench: $(DEV)
 	$(VENV)/bin/python -m benchmarks.throughput

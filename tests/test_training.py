@@ -1,9 +1,5 @@
 """What training and evaluation promise to those who retrain the model."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import keras
 import numpy as np
 import pytest
@@ -12,8 +8,6 @@ from pictures import RESOURCES
 import app as service
 from preprocessing import to_model_input
 from training import calibrate, data, draw, render, train
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.mark.parametrize(("form", "label"), [(draw.one, 1), (draw.seven, 7)])
@@ -43,15 +37,6 @@ def test_a_saved_model_answers_as_the_service_expects(tmp_path):
     assert model.input_shape == service.MODEL.input_shape
     answer = model(np.ones((2, *service.INPUT_SHAPE), np.float32)).numpy()
     assert answer.sum(axis=1) == pytest.approx([1, 1])
-
-
-def test_evaluation_prints_a_row_for_each_set(tmp_path):
-    command = [sys.executable, "-m", "training.evaluate", "--data", RESOURCES]
-    options = ["--sets", "mnist_sample", "--failures", tmp_path]
-    printed = subprocess.run(
-        command + options, cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
-    assert "| mnist_sample | 100 |" in printed
 
 
 def test_calibration_finds_how_overconfident_a_model_is():

@@ -1,0 +1,54 @@
+"""A contact sheet of the pictures that were read wrong, the surest first."""
+
+from pathlib import Path
+
+from PIL import Image, ImageDraw
+
+from preprocessing import INPUT_WIDTH, Prepared, decode, eight_bits, prepare
+from training.data import NO_DIGIT
+from training.evaluate.answers import Answer
+
+TILE = 150
+COLUMNS = 12
+SHOWN = 50 * COLUMNS
+
+
+def save_failures(wrong: list[Answer], folder: Path | None, name: str) -> None:
+    if folder and wrong:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = name.replace(" %", "").replace(",", "").replace(" ", "-").lower()
+        contact_sheet(wrong).save(folder / f"{file}.png")
+
+
+def contact_sheet(wrong: list[Answer]) -> Image.Image:
+    """Each picture with its box, what the model saw, the true and the given answer."""
+    shown = sorted(wrong, key=lambda failure: -failure.best)[:SHOWN]
+    rows = -(-len(shown) // COLUMNS)
+    width, height = TILE + INPUT_WIDTH + 10, TILE + 20
+    sheet = Image.new("RGB", (COLUMNS * width, rows * height), "grey")
+    draw = ImageDraw.Draw(sheet)
+    for place, failure in enumerate(shown):
+        x, y = place % COLUMNS * width, place // COLUMNS * height
+        prepared = prepare(failure.sample.content)
+        sheet.paste(with_box(failure.sample.content, prepared), (x, y))
+        seen = eight_bits(prepared.pixels * 255)
+        sheet.paste(Image.fromarray(seen), (x + TILE + 4, y))
+        label = failure.sample.label
+        true = "no digit" if label == NO_DIGIT else label
+        answers = f"{true} read as {failure.read_as} ({failure.best:.0%})"
+        draw.text((x + 2, y + TILE + 2), answers, "white")
+    return sheet
+
+
+def with_box(data: bytes, prepared: Prepared) -> Image.Image:
+    picture, (width, _), _ = decode(data, 2**31)
+    image = Image.fromarray(picture).convert("RGB")
+    scale = TILE / max(image.size)
+    size = [max(1, round(side * scale)) for side in image.size]
+    image = image.resize(size)
+    if prepared.box:
+        box = prepared.box
+        corners = (box.x, box.y, box.x + box.width, box.y + box.height)
+        scaled = [side * image.width / width for side in corners]
+        ImageDraw.Draw(image).rectangle(scaled, outline="red")
+    return image
