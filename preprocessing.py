@@ -1,5 +1,6 @@
 """Picture bytes → the model's input: upright, the digit found, black on white."""
 
+from functools import lru_cache
 from io import BytesIO
 from typing import NamedTuple
 
@@ -18,6 +19,10 @@ SEARCH_SIDE = 256
 # Longest sides of the copies from which the paper's brightness is estimated.
 PAPER_SIDE, CLOSING_SIDE = 48, 128
 
+# A line of ruled paper crosses at least this much of the picture.
+LINE_SHARE = 0.75
+# Keeps the fit of the paper solvable in pictures of a pixel's width or height.
+RIDGE = 1e-6 * np.eye(6)
 # Pictures are prepared side by side already, one in each thread.
 cv2.setNumThreads(1)
 # The size is checked against the caller's limit before anything is decoded.
@@ -138,6 +143,13 @@ def reduce(picture: np.ndarray, longest: int) -> np.ndarray:
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
+def rank(values: np.ndarray, share: float) -> float:
+    """The value that this share of the others lies below: a fast np.quantile."""
+    flat = values.reshape(-1)
+    place = int(share * (flat.size - 1) + 0.5)
+    return float(np.partition(flat, place)[place])
+
+
 def reduced_by(picture: np.ndarray, longest: int) -> float:
     return max(1.0, max(picture.shape[:2]) / longest)
 
@@ -230,14 +242,15 @@ def fit_paper(thumb: np.ndarray) -> np.ndarray:
     prior = weights = rim.reshape(-1)
     for _ in range(6):
         weighted = terms * weights[:, None]
-        normal, moments = weighted.T @ terms, weighted.T @ values
-        surface = terms @ np.linalg.lstsq(normal, moments, rcond=1e-9)[0]
+        normal, moments = weighted.T @ terms + RIDGE, weighted.T @ values
+        surface = terms @ np.linalg.solve(normal, moments)
         distance = np.abs(values - surface)
-        spread = 1.5 * np.median(distance) + 2
+        spread = 1.5 * rank(distance, 0.5) + 2
         weights = prior / (1 + (distance / spread) ** 2) ** 2
     return surface.reshape(height, width).astype(np.float32)
 
 
+@lru_cache(maxsize=64)
 def quadratic_terms(height: int, width: int) -> np.ndarray:
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
     terms = [np.ones_like(x), x, y, x * x, x * y, y * y]
@@ -268,8 +281,8 @@ def all_ink(even: np.ndarray) -> np.ndarray:
     fine = ink_of(even, 0.12 * min(even.shape))
     # A fine closing leaves no trace of shade, but of a bold stroke only the rims.
     strong, kept = few_inside(bold), few_inside(fine)
-    dark = strong > 0.5 * np.percentile(strong, 99.7)
-    is_fine = dark.any() and np.median(kept[dark] / strong[dark]) > 0.8
+    dark = strong > 0.5 * rank(strong, 0.997)
+    is_fine = dark.any() and rank(kept[dark] / strong[dark], 0.5) > 0.8
     return fine if is_fine else bold
 
 
@@ -283,10 +296,10 @@ def few_inside(ink: np.ndarray) -> np.ndarray:
 def stroke_width(ink: np.ndarray, box: Box) -> float:
     """The usual width of the strokes in a box of an ink map, in its pixels."""
     part = ink[box.y : box.y + box.height, box.x : box.x + box.width]
-    mask = np.pad((part > 0.4 * np.percentile(part, 98)).astype(np.uint8), 1)
+    mask = np.pad((part > 0.4 * rank(part, 0.98)).astype(np.uint8), 1)
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
     # Over a stroke's width the depth rises from 0 to a half: its median is a quarter.
-    return 4 * float(np.median(depth[mask > 0])) if mask.any() else 1.0
+    return 4 * rank(depth[mask > 0], 0.5) if mask.any() else 1.0
 
 
 def cut(picture: np.ndarray, box: Box, share: float) -> tuple[np.ndarray, tuple]:
@@ -312,7 +325,7 @@ def framed(ink: np.ndarray) -> np.ndarray:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     ink = cv2.resize(ink, size, interpolation=way)
-    floor, black = np.percentile(ink, (30, 96))
+    floor, black = rank(ink, 0.3), rank(ink, 0.96)
     # Below this even the darkest is noise, which must not be blown up to ink.
     black = max(black, 0.05)
     ink = np.clip((ink - floor) / (black - floor + 1e-3), 0, 1)
@@ -380,8 +393,8 @@ def find_components(ink: np.ndarray) -> list[Component]:
     longest = max(ink.shape)
     soft = cv2.GaussianBlur(ink, (0, 0), longest / 200) if longest > 64 else ink
     few = few_inside(soft)
-    noise = 1.4826 * np.median(np.abs(few - np.median(few)))
-    threshold = max(0.03, 4 * noise, 0.25 * np.percentile(few, 99.7))
+    noise = 1.4826 * rank(np.abs(few - rank(few, 0.5)), 0.5)
+    threshold = max(0.03, 4 * noise, 0.25 * rank(few, 0.997))
     mask = without_ruling((soft > threshold).astype(np.uint8))
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     masses = np.bincount(labels.reshape(-1), soft.reshape(-1), count)
@@ -411,6 +424,8 @@ def without_ruling(mask: np.ndarray) -> np.ndarray:
 def mark_lines(mask: np.ndarray, ruling: np.ndarray) -> int:
     """Mark the thin, nearly horizontal lines across a mask; their number."""
     height, width = mask.shape
+    if not spans(mask):
+        return 0
     # Closing joins dashes; on strokes thickened by a pixel, runs of a quarter of the
     # width follow a line that is a few degrees off, and no digit's foot that is on it.
     dash, run = (
@@ -420,14 +435,22 @@ def mark_lines(mask: np.ndarray, ruling: np.ndarray) -> int:
     joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, dash)
     thick = cv2.dilate(joined, np.ones((3, 1), np.uint8))
     runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, run)
+    if not spans(runs):
+        return 0
     _, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
     wide = stats[:, cv2.CC_STAT_WIDTH]
-    is_line = wide > 0.75 * width
+    is_line = wide > LINE_SHARE * width
     is_line &= stats[:, cv2.CC_STAT_HEIGHT] < 0.12 * height
     is_line &= stats[:, cv2.CC_STAT_AREA] < 0.03 * width * wide
     is_line[0] = False
     ruling |= is_line[labels].astype(np.uint8)
     return int(is_line.sum())
+
+
+def spans(mask: np.ndarray) -> bool:
+    """Whether there is ink in as many columns as a line of ruled paper takes."""
+    columns = np.count_nonzero(cv2.reduce(mask, 0, cv2.REDUCE_MAX))
+    return columns > LINE_SHARE * mask.shape[1]
 
 
 def likeliness(component: Component, height: int, width: int) -> float:
