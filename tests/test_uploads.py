@@ -8,8 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from pictures import as_bytes
-from PIL import Image
 
 import uploads as uploads_module
 from uploads import NoRoom, Uploads
@@ -70,9 +68,12 @@ def test_nothing_is_left_when_the_disk_is_full(kept, full_disk):
     assert list(kept.folder.iterdir()) == []
 
 
-def test_client_is_told_when_the_disk_is_full(post, uploads, full_disk):
-    noise = Image.effect_noise((1300, 1300), 100)
-    answer = post(as_bytes(Image.merge("RGB", [noise] * 3), compress_level=0))
+def test_client_is_told_when_the_disk_is_full(post, uploads, monkeypatch):
+    def fail(path, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    answer = post()
     assert answer.status_code == 507
     assert answer.json == {"error": "There is no room to save the picture."}
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
