@@ -3,7 +3,7 @@ VENV := .venv
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
-.PHONY: run test lint train evaluate bench bench-accuracy
+.PHONY: run test lint data train evaluate bench bench-accuracy
 
 run: $(RUN)
 	exec $(VENV)/bin/python -m gunicorn app:app
@@ -15,9 +15,14 @@ lint: $(DEV)
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
 
-train evaluate: $(DEV)
+train: $(DEV) data
+	$(VENV)/bin/python -m training.train --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS))
+
+evaluate: $(DEV) data
+	$(VENV)/bin/python -m training.evaluate --data $(DATA) $(if $(FAILURES),--failures $(FAILURES)) $(if $(PLOTS),--plots $(PLOTS))
+
+data:
 	$(if $(DATA),,$(error DATA=DIR names the folder with the data))
-	$(VENV)/bin/python -m training.$@ --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(FAILURES),--failures $(FAILURES)) $(if $(PLOTS),--plots $(PLOTS))
 
 bench: $(DEV)
 	$(VENV)/bin/python -m benchmarks.throughput

@@ -99,6 +99,8 @@ def predict():
     if extension not in ALLOWED_EXT:
         abort(400, "Not allowed file extension.")
     is_saved = wants_saving()
+    if is_saved and not request.host:
+        abort(400, "The header Host is missing or malformed.")
     data = checked_bytes(file)
     picture = prepare(data, MAX_PIXELS)
     result = ranked(classify(picture.pixels))

@@ -19,6 +19,12 @@ SEARCH_SIDE = 256
 # Longest sides of the copies from which the paper's brightness is estimated.
 PAPER_SIDE, CLOSING_SIDE = 48, 128
 
+# What JPEG can have, and a hairline PNG should: each row of a picture costs time.
+LONGEST_SIDE = 65_535
+# Each scan of a progressive JPEG passes over all of it; cameras write about ten.
+START_OF_SCAN, MAX_SCANS = b"\xff\xda", 30
+# Below this a picture's deviation from its paper is rounding error.
+EVEN = 1e-3
 # A line of ruled paper crosses at least this much of the picture.
 LINE_SHARE = 0.75
 # Keeps the fit of the paper solvable in pictures of a pixel's width or height.
@@ -81,8 +87,7 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int], s
     """
     try:
         image = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
-        if image.width * image.height > max_pixels:
-            raise TooManyPixels(f"A picture may have at most {max_pixels:,} pixels.")
+        check_size(image, data, max_pixels)
         # Phones put several JPEGs into one file (MPO); the first is the photo.
         picture_format = "PNG" if image.format == "PNG" else "JPEG"
         width, height = image.size
@@ -93,21 +98,37 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int], s
         reduced_size = image.size
         ImageOps.exif_transpose(image, in_place=True)
         picture = to_array(image)
-    except TooManyPixels:
+    except InvalidImage:
         raise
-    except (OSError, SyntaxError, ValueError, OverflowError) as error:
+    # Pillow asserts that a PNG with a palette has one.
+    except (OSError, SyntaxError, ValueError, OverflowError, AssertionError) as error:
         message = "The file is not a JPEG or PNG picture that can be read."
         raise InvalidImage(message) from error
     size = (width, height) if image.size == reduced_size else (height, width)
     return picture, size, picture_format
 
 
+def check_size(image: Image.Image, data: bytes, max_pixels: int) -> None:
+    """Refuse, going by the headers, what would take too long to decode."""
+    if image.width * image.height > max_pixels:
+        raise TooManyPixels(f"A picture may have at most {max_pixels:,} pixels.")
+    if max(image.size) > LONGEST_SIDE:
+        sides = f"A picture may be at most {LONGEST_SIDE:,} pixels wide or high."
+        raise TooManyPixels(sides)
+    if image.format != "PNG" and data.count(START_OF_SCAN) > MAX_SCANS:
+        raise InvalidImage(f"A JPEG may have at most {MAX_SCANS} scans.")
+
+
 def to_array(image: Image.Image) -> np.ndarray:
     """Any mode → uint8 (height, width[, 3]), at most DETAIL_SIDE long, opaque."""
     if image.mode.startswith("I"):
         # Pillow would clip 16 bits to 8 instead of scaling them.
-        scaled = np.asarray(image).astype(np.float32) / 257
-        return eight_bits(reduce(scaled, DETAIL_SIDE))
+        wide = np.asarray(image).astype(np.float32)
+        if "transparency" in image.info:
+            seen = 255.0 * (wide != image.info["transparency"])
+            rgba = np.dstack([wide / 257] * 3 + [seen]).astype(np.float32)
+            return eight_bits(on_ground(reduce(rgba, DETAIL_SIDE)))
+        return eight_bits(reduce(wide / 257, DETAIL_SIDE))
     if image.has_transparency_data:
         rgba = reduce(np.asarray(image.convert("RGBA")), DETAIL_SIDE)
         return eight_bits(on_ground(rgba.astype(np.float32)))
@@ -123,9 +144,10 @@ def eight_bits(picture: np.ndarray) -> np.ndarray:
 def on_ground(rgba: np.ndarray) -> np.ndarray:
     """Lay a transparent picture on a ground on which its ink shows."""
     alpha = rgba[..., 3:] / 255
-    visible = rgba[..., :3][rgba[..., 3] > 127]
-    if len(visible) == 0:
+    if not alpha.any():
         return np.full(rgba.shape[:2], 255, np.float32)
+    # Of ink that is half transparent all over, the darkest part is what was drawn.
+    visible = rgba[..., :3][alpha[..., 0] > alpha.max() / 2]
     low, middle, high = np.percentile(visible.mean(axis=1), (2, 50, 98))
     # With one tone the shape is in the alpha, and the ground has to differ from it;
     # with two it is in the picture itself.
@@ -207,7 +229,7 @@ def evened(small: np.ndarray) -> tuple[np.ndarray, bool]:
         paper = enlarge(fit_paper(reduce(small, PAPER_SIDE)), small.shape)
         # What deviates most strongly from the paper is the ink.
         deviation = small - paper
-        light_ink = bool((deviation * deviation * deviation).mean() > 0)
+        light_ink = bool((deviation * deviation * deviation).mean() > EVEN)
     return np.maximum(255 - paper if light_ink else paper, 24), light_ink
 
 
@@ -362,6 +384,7 @@ def find_digit(ink: np.ndarray) -> Box | None:
     """The likeliest stroke of an ink map with its loose parts; None on bare paper."""
     components = find_components(ink)
     components = [c for c in components if not is_border(c, *ink.shape)] or components
+    components = [c for c in components if c.area < 0.95 * ink.size]
     likely = [likeliness(component, *ink.shape) for component in components]
     if max(likely, default=0) == 0:
         return None

@@ -3,7 +3,8 @@
 from io import BytesIO
 
 import pytest
-from pictures import seven
+from pictures import as_bytes, drawn_seven, seven
+from PIL import Image
 
 import app as service
 
@@ -16,6 +17,13 @@ def file(data: bytes, name: str) -> dict:
 
 def body(data: bytes, content_type: str = "multipart/form-data; boundary=x") -> dict:
     return {"data": data, "content_type": content_type}
+
+
+def without_palette() -> bytes:
+    data = as_bytes(drawn_seven().quantize(4))
+    start = data.index(b"PLTE") - 4
+    length = int.from_bytes(data[start : start + 4], "big")
+    return data[:start] + data[start + 12 + length :]
 
 
 NO_FILE = "No file uploaded"
@@ -59,6 +67,8 @@ def test_request_is_refused(client, uploads, request_parts, message):
         pytest.param(b"7", id="text"),
         pytest.param(seven("GIF"), id="GIF"),
         pytest.param(seven("PNG")[:-200], id="truncated PNG"),
+        pytest.param(without_palette(), id="PNG without its palette"),
+        pytest.param(seven("JPEG") + 40 * b"\xff\xda", id="JPEG of many scans"),
         pytest.param(seven("JPEG")[:500], id="truncated JPEG"),
         pytest.param(seven("PNG")[:60] + bytes(400), id="corrupt PNG"),
     ],
@@ -93,6 +103,15 @@ def test_picture_of_too_many_pixels_is_refused(post, uploads, monkeypatch):
     answer = post()
     assert_refused(answer, uploads, 413)
     assert "12,599" in answer.json["error"]
+
+
+def test_hairline_of_a_picture_is_refused(post, uploads):
+    assert_refused(post(as_bytes(Image.new("1", (1, 70_000)))), uploads, 413)
+
+
+def test_upload_from_a_client_that_names_no_host_is_refused(post, uploads):
+    answer = post(environ_overrides={"HTTP_HOST": "a b"})
+    assert_refused(answer, uploads, 400)
 
 
 def test_unknown_path_is_refused(client, uploads):

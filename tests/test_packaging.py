@@ -138,6 +138,19 @@ def test_odd_sizes_are_read_without_a_box_where_nothing_is_drawn(size):
     assert prepared.box is None
 
 
+@pytest.mark.parametrize("grey", [0, 128, 255])
+@pytest.mark.parametrize("size", [(28, 28), (200, 200), (640, 480)])
+def test_an_even_picture_shows_no_digit(size, grey):
+    assert prepare(as_bytes(Image.new("L", size, grey))).box is None
+
+
+def test_half_transparent_ink_is_read():
+    drawing = drawn_seven("white", "black").convert("L")
+    image = Image.new("RGBA", drawing.size, "black")
+    image.putalpha(drawing.point(lambda alpha: alpha // 3))
+    assert read(as_bytes(image)) == "7"
+
+
 def test_a_fully_transparent_picture_is_blank_paper():
     image = Image.new("RGBA", (90, 140), (0, 0, 0, 0))
     assert prepare(as_bytes(image)).pixels.min() > 0.99

@@ -12,8 +12,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
-def likelihood(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean log-likelihood of the labels."""
+def log_likelihood(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The labels' mean."""
     chosen = softmax(logits)[np.arange(len(labels)), labels]
     return float(np.log(np.maximum(chosen, 1e-12)).mean())
 
@@ -25,7 +25,7 @@ def best_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     model was not trained on.
     """
     logits = np.log(np.maximum(probabilities, 1e-12))
-    scores = [likelihood(logits / degree, labels) for degree in TEMPERATURES]
+    scores = [log_likelihood(logits / degree, labels) for degree in TEMPERATURES]
     return float(TEMPERATURES[int(np.argmax(scores))])
 
 

@@ -2,13 +2,11 @@
 
 import os
 from collections.abc import Callable
-from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 import preprocessing
@@ -33,6 +31,8 @@ EMPTY_SHARE = 0.3
 # Of the bitmaps, those that are shown nearly as they are, small and coarse.
 AS_IS_SHARE = 0.2
 CHUNK = 1_000
+# A picture of one's own may be of any size.
+MAX_PIXELS = 2**31
 # A crop of something else than the digit would be a wrong label: at least this share
 # of the digit's box must be in the crop, and this share of the crop be that box.
 LEAST_SHOWN, LEAST_FILLED = 0.75, 0.12
@@ -61,7 +61,7 @@ def shows(found: Box | None, true: Box) -> bool:
 
 
 def picture_array(data: bytes) -> np.ndarray:
-    picture = preprocessing.to_array(Image.open(BytesIO(data)))
+    picture, *_ = preprocessing.decode(data, MAX_PIXELS)
     return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
 
 
@@ -88,7 +88,9 @@ def one_scene(
                 rng,
                 draw.draw(rng, draw.one(rng) if label == 1 else draw.seven(rng)),
             )
-        elif name == "negatives" and draw.chance(rng, EMPTY_SHARE):
+        elif name == "negatives" and (
+            not groups.get(name) or draw.chance(rng, EMPTY_SHARE)
+        ):
             picture, label = render.empty_scene(rng), NO_DIGIT
         else:
             content, label, _ = groups[name][rng.integers(len(groups[name]))]
@@ -105,7 +107,8 @@ def one_scene(
 
 def render_chunk(seed: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    names = [name for name in SHARES if name == "forms" or _groups.get(name)]
+    drawn = ("forms", "negatives")
+    names = [name for name in SHARES if name in drawn or _groups.get(name)]
     shares = np.array([SHARES[name] for name in names])
     scenes = [
         one_scene(rng, _groups, names, shares / shares.sum()) for _ in range(CHUNK)

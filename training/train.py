@@ -146,9 +146,17 @@ def vary(
 
 
 def digest(*parts: object) -> str:
-    """A name for what depends on these settings and on the code in these files."""
-    texts = (p.read_text() if isinstance(p, Path) and p.is_file() else p for p in parts)
-    return hashlib.sha256(repr(list(texts)).encode()).hexdigest()[:12]
+    """A name for what depends on these settings, on this code and on these folders."""
+    return hashlib.sha256(repr(list(map(state, parts))).encode()).hexdigest()[:12]
+
+
+def state(part: object) -> object:
+    if not isinstance(part, Path):
+        return part
+    if part.is_file():
+        return part.read_text()
+    files = sorted(path for path in part.rglob("*") if path.is_file())
+    return [(str(p), p.stat().st_size, p.stat().st_mtime) for p in files]
 
 
 def schedule(steps: int) -> keras.optimizers.schedules.LearningRateSchedule:

@@ -228,7 +228,7 @@ def score(
                 save_plot(corruption_plot(examples), plots, "corruptions")
     if "packaging" in names:
         packed = [name for group in PACKED for name in first_there(group, digits)]
-        some = {name: digits[name][:REPACKAGED] for name in packed}
+        some = {name: spread(digits[name], REPACKAGED) for name in packed}
         score_packaging(ask, some, failures)
     if "cost" in names:
         measure_cost()
