@@ -24,7 +24,7 @@ def cpus() -> int:
 
 bind = f"0.0.0.0:{settings.PORT}"
 
-# A prediction keeps a core busy; more workers only cost memory, about 570 MB each.
+# A prediction keeps a core busy; more workers only cost memory, about 460 MB each.
 workers = settings.whole_number("WEB_CONCURRENCY", cpus(), most=1000)
 # Threads share the model, and TensorFlow, Pillow and OpenCV let the others run.
 worker_class = "gthread"
