@@ -13,11 +13,12 @@ INPUT_WIDTH, INPUT_HEIGHT = 90, 140
 DIGIT_WIDTH, DIGIT_HEIGHT = 72, 116
 # Longest side in pixels of what the digit is cut from: one that is a tenth as high
 # still has as many pixels as the digits of MNIST.
-DETAIL_SIDE = 640
+DETAIL_SIDE = 2 * INPUT_HEIGHT
 # Longest side of the copy on which the digit is looked for.
-SEARCH_SIDE = 256
-# Longest sides of the copies from which the paper's brightness is estimated.
-PAPER_SIDE, CLOSING_SIDE = 48, 128
+SEARCH_SIDE = INPUT_HEIGHT
+# Longest sides of the copies on which the paper's brightness, the tones and the
+# colours are measured.
+PAPER_SIDE, CLOSING_SIDE, TONES_SIDE, COLOUR_SIDE = 32, 64, 64, 32
 
 # What JPEG can have, and a hairline PNG should: each row of a picture costs time.
 LONGEST_SIDE = 65_535
@@ -190,15 +191,18 @@ def to_model_input(picture: np.ndarray) -> tuple[np.ndarray, Box | None]:
     found = find_digit(ink)
     if found is None:
         return framed(ink), None
+    if grey.shape == small.shape:
+        return framed(cut(ink, found, 0.05)[0]), found
+    # What was found on a small copy is cut from the larger picture.
     scale = reduced_by(grey, SEARCH_SIDE)
     box = scale_box(found, scale, scale, grey.shape[::-1])
-    # A second look at the surroundings alone, now that the strokes' width is known.
     around, (x, y) = cut(grey, box, 0.25)
     even = around / enlarge(cut(paper, found, 0.25)[0], around.shape)
-    ink = ink_of(even, 3 * scale * stroke_width(ink, found))
-    box = find_again(ink, box._replace(x=box.x - x, y=box.y - y))
-    closeup, _ = cut(ink, box, 0.05)
-    return framed(closeup), box._replace(x=box.x + x, y=box.y + y)
+    thumb = closing_thumb(even)
+    widest = 3 * scale * stroke_width(ink, found) / reduced_by(even, CLOSING_SIDE)
+    ink = ink_on(closed(thumb, widest), even)
+    closeup, _ = cut(ink, box._replace(x=box.x - x, y=box.y - y), 0.05)
+    return framed(closeup), box
 
 
 def to_grey(picture: np.ndarray) -> np.ndarray:
@@ -206,11 +210,11 @@ def to_grey(picture: np.ndarray) -> np.ndarray:
     if picture.ndim == 2:
         return picture
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    planes = np.dstack([reduce(picture, 64), reduce(grey, 64)])
-    planes = cv2.resize(planes, (64, 64)).astype(np.float32)
-    contrast = np.abs(planes - cv2.blur(planes, (25, 25))).reshape(-1, 4)
-    rank = int(0.97 * len(contrast))
-    *channels, luminance = np.partition(contrast, rank, axis=0)[rank]
+    thumb = reduce(picture, COLOUR_SIDE)
+    planes = cv2.merge([thumb, cv2.cvtColor(thumb, cv2.COLOR_RGB2GRAY)])
+    around = cv2.blur(planes, (COLOUR_SIDE // 5 * 2 + 1,) * 2)
+    contrast = cv2.absdiff(planes, around).reshape(-1, 4)
+    *channels, luminance = np.sort(contrast, axis=0)[int(0.97 * len(contrast))].tolist()
     best = int(np.argmax(channels))
     if channels[best] > 2 * luminance:
         return np.ascontiguousarray(picture[..., best])
@@ -238,12 +242,14 @@ def two_tones(small: np.ndarray) -> tuple[float, float] | None:
 
     There the rim tells which is which: what deviates may as well be the paper.
     """
-    _, is_light = cv2.threshold(small.astype(np.uint8), 0, 1, cv2.THRESH_OTSU)
-    share = float(is_light.mean())
+    step = max(1, max(small.shape) // TONES_SIDE)
+    few = np.ascontiguousarray(small[::step, ::step])
+    _, is_light = cv2.threshold(few.astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
+    share = cv2.mean(is_light)[0] / 255
     if not 0.15 < share < 0.85:
         return None
-    light, dark = float(small[is_light > 0].mean()), float(small[is_light == 0].mean())
-    if share * (1 - share) * (light - dark) ** 2 < 0.85 * small.var():
+    light, dark = cv2.mean(few, is_light)[0], cv2.mean(few, ~is_light)[0]
+    if share * (1 - share) * (light - dark) ** 2 < 0.85 * few.var():
         return None
     rim = np.concatenate([small[0], small[-1], small[:, 0], small[:, -1]])
     return (light, dark) if rim.mean() > (light + dark) / 2 else (dark, light)
@@ -256,56 +262,66 @@ def fit_paper(thumb: np.ndarray) -> np.ndarray:
     squared.
     """
     height, width = thumb.shape
-    terms = quadratic_terms(height, width)
-    values = thumb.reshape(-1)
-    rim = np.ones((height, width), np.float32)
-    edge_y, edge_x = max(1, height // 8), max(1, width // 8)
-    rim[edge_y:-edge_y, edge_x:-edge_x] = 0.5
-    prior = weights = rim.reshape(-1)
+    terms, prior = quadratic_terms(height, width)
+    values, weights = thumb.reshape(-1), prior
     for _ in range(6):
-        weighted = terms * weights[:, None]
-        normal, moments = weighted.T @ terms + RIDGE, weighted.T @ values
-        surface = terms @ np.linalg.solve(normal, moments)
+        weighted = terms * weights
+        normal, moments = weighted @ terms.T + RIDGE, weighted @ values
+        surface = np.linalg.solve(normal, moments).astype(np.float32) @ terms
         distance = np.abs(values - surface)
         spread = 1.5 * rank(distance, 0.5) + 2
-        weights = prior / (1 + (distance / spread) ** 2) ** 2
-    return surface.reshape(height, width).astype(np.float32)
+        weights = prior / np.square(1 + np.square(distance / spread))
+    return surface.reshape(height, width)
 
 
 @lru_cache(maxsize=64)
-def quadratic_terms(height: int, width: int) -> np.ndarray:
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    terms = [np.ones_like(x), x, y, x * x, x * y, y * y]
-    return np.stack(terms, axis=-1).reshape(-1, 6)
+def quadratic_terms(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """1, x, y, x², xy and y² at every pixel, float32 (6, pixels), and its weight."""
+    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])
+    weights = np.ones((height, width), np.float32)
+    edge_y, edge_x = max(1, height // 8), max(1, width // 8)
+    weights[edge_y:-edge_y, edge_x:-edge_x] = 0.5
+    return terms.reshape(6, -1), weights.reshape(-1)
 
 
 def enlarge(grid: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return cv2.resize(grid, shape[1::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def ink_of(even: np.ndarray, widest: float) -> np.ndarray:
-    """Strength of all ink in strokes below `widest` pixels: 0 on paper, 1 where black.
+def closing_thumb(even: np.ndarray) -> np.ndarray:
+    return cv2.GaussianBlur(reduce(even, CLOSING_SIDE), (0, 0), 0.8)
 
-    The paper comes from a morphological closing, which follows hard shadows too.
+
+def closed(thumb: np.ndarray, widest: float) -> np.ndarray:
+    """The paper around all strokes below `widest` pixels: 1, and less in shade.
+
+    A morphological closing, which follows hard shadows too.
     """
-    thumb = cv2.GaussianBlur(reduce(even, CLOSING_SIDE), (0, 0), 0.8)
-    side = max(5, round(widest / reduced_by(even, CLOSING_SIDE))) | 1
+    side = max(5, round(widest)) | 1
     kernel = np.ones((side, side), np.uint8)
     border = cv2.BORDER_REPLICATE
     paper = cv2.morphologyEx(thumb, cv2.MORPH_CLOSE, kernel, borderType=border)
     paper = cv2.GaussianBlur(np.minimum(paper, 1.1), (0, 0), 0.2 * side)
-    return np.clip(1 - even / enlarge(np.maximum(paper, 0.1), even.shape), 0, 1)
+    return np.maximum(paper, 0.1)
+
+
+def ink_on(paper: np.ndarray, even: np.ndarray) -> np.ndarray:
+    """Strength of the ink: 0 on paper, 1 where black."""
+    return np.clip(1 - even / enlarge(paper, even.shape), 0, 1)
 
 
 def all_ink(even: np.ndarray) -> np.ndarray:
     """Ink in strokes of any width that a digit in the picture may have."""
-    bold = ink_of(even, 0.4 * min(even.shape))
-    fine = ink_of(even, 0.12 * min(even.shape))
+    thumb = closing_thumb(even)
+    bold = closed(thumb, 0.4 * min(thumb.shape))
+    fine = closed(thumb, 0.12 * min(thumb.shape))
     # A fine closing leaves no trace of shade, but of a bold stroke only the rims.
-    strong, kept = few_inside(bold), few_inside(fine)
+    strong = few_inside(ink_on(bold, thumb))
+    kept = few_inside(ink_on(fine, thumb))
     dark = strong > 0.5 * rank(strong, 0.997)
     is_fine = dark.any() and rank(kept[dark] / strong[dark], 0.5) > 0.8
-    return fine if is_fine else bold
+    return ink_on(fine if is_fine else bold, even)
 
 
 def few_inside(ink: np.ndarray) -> np.ndarray:
@@ -354,7 +370,7 @@ def framed(ink: np.ndarray) -> np.ndarray:
     page = np.ones((INPUT_HEIGHT, INPUT_WIDTH), np.float32)
     top, left = (INPUT_HEIGHT - size[1]) // 2, (INPUT_WIDTH - size[0]) // 2
     page[top : top + size[1], left : left + size[0]] -= ink
-    return np.repeat(page[:, :, None], 3, axis=2)
+    return cv2.cvtColor(page, cv2.COLOR_GRAY2RGB)
 
 
 # Ink → where the digit is
@@ -400,17 +416,6 @@ def find_digit(ink: np.ndarray) -> Box | None:
     return Box(digit.left, digit.top, digit.width, digit.height)
 
 
-def find_again(ink: np.ndarray, box: Box) -> Box:
-    """The digit's box on a clearer ink map, unless that shows a much smaller thing."""
-    found = find_digit(reduce(ink, SEARCH_SIDE))
-    if found is None:
-        return box
-    scale = reduced_by(ink, SEARCH_SIDE)
-    inner = scale_box(found, scale, scale, ink.shape[::-1])
-    is_similar = inner.height > 0.5 * box.height or inner.width > 0.5 * box.width
-    return inner if is_similar else box
-
-
 def find_components(ink: np.ndarray) -> list[Component]:
     """Connected ink that stands out from the paper's noise."""
     longest = max(ink.shape)
@@ -434,46 +439,39 @@ def find_components(ink: np.ndarray) -> list[Component]:
 
 def without_ruling(mask: np.ndarray) -> np.ndarray:
     """Take away the lines of ruled paper: at least two that run across the picture."""
-    ruling = np.zeros_like(mask)
-    across = mark_lines(mask, ruling)
-    across += mark_lines(np.ascontiguousarray(mask.T), ruling.T)
-    if across < 2:
+    level, level_count = find_lines(mask)
+    upright, upright_count = find_lines(np.ascontiguousarray(mask.T))
+    if level_count + upright_count < 2:
         return mask
-    ruling = cv2.dilate(ruling, np.ones((3, 3), np.uint8))
+    ruling = cv2.dilate(level | upright.T, np.ones((3, 3), np.uint8))
     # Closing mends the strokes where a line crossed them.
     return cv2.morphologyEx(mask & ~ruling, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
 
 
-def mark_lines(mask: np.ndarray, ruling: np.ndarray) -> int:
-    """Mark the thin, nearly horizontal lines across a mask; their number."""
+def find_lines(mask: np.ndarray) -> tuple[np.ndarray, int]:
+    """The thin, nearly level lines across a mask, and their number."""
     height, width = mask.shape
-    if not spans(mask):
-        return 0
-    # Closing joins dashes; on strokes thickened by a pixel, runs of a quarter of the
-    # width follow a line that is a few degrees off, and no digit's foot that is on it.
-    dash, run = (
-        np.ones((1, width // 24 | 1), np.uint8),
-        np.ones((1, width // 4), np.uint8),
-    )
-    joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, dash)
-    thick = cv2.dilate(joined, np.ones((3, 1), np.uint8))
-    runs = cv2.morphologyEx(thick, cv2.MORPH_OPEN, run)
-    if not spans(runs):
-        return 0
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(runs, connectivity=8)
-    wide = stats[:, cv2.CC_STAT_WIDTH]
-    is_line = wide > LINE_SHARE * width
-    is_line &= stats[:, cv2.CC_STAT_HEIGHT] < 0.12 * height
-    is_line &= stats[:, cv2.CC_STAT_AREA] < 0.03 * width * wide
-    is_line[0] = False
-    ruling |= is_line[labels].astype(np.uint8)
-    return int(is_line.sum())
+    # Squeezing the columns joins dashes; on strokes thickened by a pixel, runs of a
+    # quarter of the width follow a line that is a few degrees off, and no digit's foot
+    # that is on it.
+    step = width // 24 | 1
+    thick = cv2.dilate(mask, np.ones((3, step), np.uint8))
+    squeezed = np.ascontiguousarray(thick[:, step // 2 :: step])
+    run = np.ones((1, squeezed.shape[1] // 4), np.uint8)
+    runs = cv2.morphologyEx(squeezed, cv2.MORPH_OPEN, run)
+    lines = np.zeros_like(squeezed)
+    contours, _ = cv2.findContours(runs, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    found = [c for c in contours if is_line(c, *squeezed.shape)]
+    cv2.drawContours(lines, found, -1, 1, cv2.FILLED)
+    size, way = (width, height), cv2.INTER_NEAREST
+    return cv2.resize(lines, size, interpolation=way), len(found)
 
 
-def spans(mask: np.ndarray) -> bool:
-    """Whether there is ink in as many columns as a line of ruled paper takes."""
-    columns = np.count_nonzero(cv2.reduce(mask, 0, cv2.REDUCE_MAX))
-    return columns > LINE_SHARE * mask.shape[1]
+def is_line(contour: np.ndarray, height: int, width: int) -> bool:
+    """Whether it runs across a squeezed mask, nearly level, and is thin."""
+    _, _, wide, tall = cv2.boundingRect(contour)
+    is_thin = cv2.contourArea(contour) < 0.03 * height * wide
+    return wide > LINE_SHARE * width and tall < 0.12 * height and is_thin
 
 
 def likeliness(component: Component, height: int, width: int) -> float:
