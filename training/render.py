@@ -28,7 +28,7 @@ FEW_PIXELS = 72
 # How often a scene is a drawing on a screen, lies on a larger page, is faint.
 SCREEN_SHARE, LARGER_PAGE_SHARE, FAINT_SHARE = 0.22, 0.1, 0.12
 # How often something disturbs what is on paper, on a screen, in a small bitmap.
-MISHAP_SHARE, SCREEN_MISHAP_SHARE, AS_IS_MISHAP_SHARE = 0.18, 0.35, 0.35
+MISHAP_SHARE, SCREEN_MISHAP_SHARE, AS_IS_MISHAP_SHARE = 0.16, 0.35, 0.35
 
 
 def noise(rng: Rng, shape: tuple[int, ...]) -> np.ndarray:
@@ -46,7 +46,8 @@ def lit_paper(rng: Rng, height: int, width: int) -> np.ndarray:
     paper = np.full((height, width), between(rng, 120, 255), np.float32)
     if chance(rng, 0.25):
         return paper
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
+    y = np.linspace(-1, 1, height, dtype=np.float32)[:, None]
+    x = np.linspace(-1, 1, width, dtype=np.float32)
     angle = between(rng, 0, 2 * np.pi)
     along = np.cos(angle) * x + np.sin(angle) * y
     paper *= 1 + between(rng, -0.25, 0.25) * along
@@ -165,9 +166,12 @@ def ink_colour(rng: Rng) -> np.ndarray:
 
 def scene(rng: Rng, ink: np.ndarray) -> tuple[np.ndarray, Box]:
     """One drawing photographed, scanned or on a screen, and where it is in there."""
-    height, width = scene_size(rng)
-    sheet = place(rng, ink, height, width)
-    box = Box(*cv2.boundingRect((sheet > 0.3).astype(np.uint8)))
+    box = Box(0, 0, 0, 0)
+    # A hairline may vanish where it is made small.
+    while max(box) == 0:
+        height, width = scene_size(rng)
+        sheet = place(rng, ink, height, width)
+        box = Box(*cv2.boundingRect((sheet > 0.3).astype(np.uint8)))
     way = on_screen if chance(rng, SCREEN_SHARE) else on_paper
     picture = way(rng, sheet, box)
     box = enlarged(box, picture.shape[0] / height)
@@ -259,7 +263,8 @@ def camera(rng: Rng, picture: np.ndarray) -> np.ndarray:
     if chance(rng, 0.1):
         picture = coarse(rng, picture)
     if chance(rng, 0.5):
-        picture = picture + log_between(rng, 0.5, 12) * noise(rng, picture.shape)
+        grain = noise(rng, (*picture.shape[:2], 3 if chance(rng, 0.3) else 1))
+        picture = picture + log_between(rng, 0.5, 12) * grain
     if chance(rng, 0.1):
         picture = 255 - picture
     if chance(rng, 0.04):
@@ -277,7 +282,7 @@ def camera(rng: Rng, picture: np.ndarray) -> np.ndarray:
 def on_larger_page(rng: Rng, photo: np.ndarray, box: Box) -> tuple[np.ndarray, Box]:
     """A picture on a page or desk of another tone, often in a corner of it."""
     height, width = photo.shape[:2]
-    page_size = np.array([height, width]) * rng.uniform(1.1, 2.3, 2)
+    page_size = np.array([height, width]) * rng.uniform(1.1, 2.1, 2)
     shrink = min(1, SCENE_LONGEST[1] / page_size.max())
     shrink = min(1, max(shrink, SMALLEST_DIGIT / max(box.width, box.height, 1)))
     size = round(width * shrink), round(height * shrink)
@@ -360,7 +365,7 @@ def line_across(rng: Rng, height: int, width: int, box: Box, kind: str) -> np.nd
     """One line, its width and teeth going by the digit's size; float32 in [0, 1]."""
     side = max(box.width, box.height, 8)
     tooth = max(1.5, side * log_between(rng, 0.06, 0.3))
-    half = width * between(rng, 0.45, 0.6) if chance(rng, 0.4) else height + width
+    half = side * between(rng, 0.7, 1.6) if chance(rng, 0.6) else height + width
     points = np.arange(-half, half, tooth)[:, None] * [1.0, 0.0]
     if kind in ("wavy", "zigzag"):
         points[1::2, 1] = tooth * between(rng, 0.4, 1.6)
@@ -370,7 +375,7 @@ def line_across(rng: Rng, height: int, width: int, box: Box, kind: str) -> np.nd
     angle = np.clip(rng.normal(0, 0.4), -1, 1)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = np.array([box.x + box.width / 2, box.y + box.height / 2])
-    points = points @ turn.T + middle + rng.normal(0, 0.35, 2) * side
+    points = points @ turn.T + middle + rng.normal(0, 0.3, 2) * side
     even = len(points) // 2 * 2
     lines = points[:even].reshape(-1, 2, 2) if kind == "dotted" else points[None]
     lines = list(np.round(lines * 16).astype(np.int32))
@@ -403,7 +408,7 @@ def banded(rng: Rng, picture: np.ndarray, box: Box) -> np.ndarray:
     if chance(rng, 0.6):
         away = np.abs(away)
     # Some bands end again.
-    ends = between(rng, 1.2, 3) if chance(rng, 0.3) else np.inf
+    ends = between(rng, 1.2, 3) if chance(rng, 0.4) else np.inf
     band = (away > edge) & (away < edge * ends)
     if chance(rng, 0.65):
         return np.where(band[..., None], 255 - picture, picture)
@@ -433,7 +438,7 @@ def shot_noise(rng: Rng, picture: np.ndarray, box: Box) -> np.ndarray:
     """Stronger where the picture is bright, as of too little light."""
     level = contrast(picture, box) * log_between(rng, 0.15, 0.7)
     grain = noise(rng, (*picture.shape[:2], 1 if chance(rng, 0.5) else 3))
-    return picture + level * grain * np.sqrt(picture / max(float(picture.max()), 1))
+    return picture + level * grain * np.sqrt(np.clip(picture / 255, 0, 1))
 
 
 def impulses(rng: Rng, picture: np.ndarray, box: Box) -> np.ndarray:
@@ -503,13 +508,14 @@ LINES = ("straight", "dotted", "wavy", "zigzag", "zigzag")
 
 def empty_scene(rng: Rng) -> np.ndarray:
     """Blank paper, noise, textures, blobs, scribbles, rows of them, lines, things."""
+    if chance(rng, 0.15):
+        return scribble(rng)
     height, width = scene_size(rng)
     kinds = (
         bare_paper,
         plain_noise,
         texture,
         blobs,
-        scribble,
         scribbled_rows,
         lines_alone,
         thing,
@@ -550,7 +556,7 @@ def blobs(rng: Rng, height: int, width: int) -> np.ndarray:
     return coloured(rng, lit_paper(rng, height, width) * (1 - cover), 0.1)
 
 
-def scribble(rng: Rng, height: int, width: int) -> np.ndarray:
+def scribble(rng: Rng) -> np.ndarray:
     """One long tangle, on paper or on a screen."""
     points = rng.normal(0, 1, (int(rng.integers(9, 30)), 2)).astype(np.float32)
     return scene(rng, draw_strokes(rng, [points]))[0]

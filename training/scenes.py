@@ -40,7 +40,7 @@ CHUNK = 1_000
 MAX_PIXELS = 2**31
 # A crop of something else than the digit would be a wrong label: at least this share
 # of the digit's box must be in the crop, and so many pixels of the input long.
-LEAST_SHOWN, SHORTEST_SHOWN = 0.75, 32
+LEAST_SHOWN, SHORTEST_SHOWN = 0.8, 34
 
 Sources = dict[str, list[Sample]]
 
