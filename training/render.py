@@ -25,6 +25,8 @@ SCENE_SHORTEST = 28
 SMALLEST_DIGIT = 18
 # Longest side of a picture whose single pixels show.
 FEW_PIXELS = 72
+# A scene in which less is left of a digit, from 0 to 1, would be a wrong label.
+LEAST_LIKENESS = 0.33
 # How often a scene is a drawing on a screen, lies on a larger page, is faint.
 SCREEN_SHARE, LARGER_PAGE_SHARE, FAINT_SHARE = 0.22, 0.1, 0.12
 # How often something disturbs what is on paper, on a screen, in a small bitmap.
@@ -166,18 +168,43 @@ def ink_colour(rng: Rng) -> np.ndarray:
 
 def scene(rng: Rng, ink: np.ndarray) -> tuple[np.ndarray, Box]:
     """One drawing photographed, scanned or on a screen, and where it is in there."""
-    box = Box(0, 0, 0, 0)
-    # A hairline may vanish where it is made small.
-    while max(box) == 0:
+    while True:
         height, width = scene_size(rng)
         sheet = place(rng, ink, height, width)
         box = Box(*cv2.boundingRect((sheet > 0.3).astype(np.uint8)))
-    way = on_screen if chance(rng, SCREEN_SHARE) else on_paper
-    picture = way(rng, sheet, box)
+        # A hairline may vanish where it is made small.
+        if max(box) == 0:
+            continue
+        way = on_screen if chance(rng, SCREEN_SHARE) else on_paper
+        picture = way(rng, sheet, box)
+        if how_alike(sheet, picture, box) > LEAST_LIKENESS:
+            break
     box = enlarged(box, picture.shape[0] / height)
     if chance(rng, LARGER_PAGE_SHARE):
         return on_larger_page(rng, picture, box)
     return picture, box
+
+
+def how_alike(sheet: np.ndarray, picture: np.ndarray, box: Box) -> float:
+    """Correlation of a drawing and what a picture shows of it, seen from afar.
+
+    Few pixels average out the noise through which the eye still sees a digit.
+    """
+    box_there = enlarged(box, picture.shape[0] / sheet.shape[0])
+    drawn = from_afar(sheet, box)
+    return abs(float((drawn * from_afar(picture, box_there)).mean()))
+
+
+def from_afar(picture: np.ndarray, box: Box) -> np.ndarray:
+    """What is in a box and close to it, in few pixels, without its shade."""
+    margin = max(1, max(box.width, box.height) // 8)
+    left, top = max(box.x - margin, 0), max(box.y - margin, 0)
+    right, bottom = box.x + box.width + margin, box.y + box.height + margin
+    closeup = picture[top:bottom, left:right]
+    small = cv2.resize(closeup, (20, 20), interpolation=cv2.INTER_AREA)
+    grey = small.reshape(20, 20, -1).mean(axis=2)
+    detail = grey - cv2.GaussianBlur(grey, (0, 0), 3)
+    return (detail - detail.mean()) / (detail.std() + 1e-6)
 
 
 def enlarged(box: Box, scale: float) -> Box:
@@ -365,7 +392,9 @@ def line_across(rng: Rng, height: int, width: int, box: Box, kind: str) -> np.nd
     """One line, its width and teeth going by the digit's size; float32 in [0, 1]."""
     side = max(box.width, box.height, 8)
     tooth = max(1.5, side * log_between(rng, 0.06, 0.3))
-    half = side * between(rng, 0.7, 1.6) if chance(rng, 0.6) else height + width
+    # A short straight line would make a plus sign of a 1.
+    is_short = kind != "straight" and chance(rng, 0.6)
+    half = side * between(rng, 0.7, 1.6) if is_short else height + width
     points = np.arange(-half, half, tooth)[:, None] * [1.0, 0.0]
     if kind in ("wavy", "zigzag"):
         points[1::2, 1] = tooth * between(rng, 0.4, 1.6)
@@ -500,7 +529,7 @@ MISHAPS = {
     motion: 0.06,
     edges: 0.06,
 }
-LINES = ("straight", "dotted", "wavy", "zigzag", "zigzag")
+LINES = ("straight", "dotted", "dotted", "wavy", "wavy", "zigzag", "zigzag", "zigzag")
 
 
 # Pictures without a digit
