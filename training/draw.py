@@ -46,9 +46,9 @@ def one(rng: Rng) -> list[np.ndarray]:
     top, foot = np.array([50 + 50 * lean, 0]), np.array([50 - 50 * lean, 100])
     strokes = [np.stack([top, foot])]
     if chance(rng, 0.75):
-        reach = between(rng, 8, 55)
+        reach = between(rng, 8, 52)
         # A hook that hardly falls would be the roof of a 7.
-        drop = min(reach * log_between(rng, 0.7, 3), 75)
+        drop = min(reach * log_between(rng, 0.9, 3), 75)
         start, bend = top + np.array([-reach, drop]), between(rng, -5, 5)
         hook = smooth_line(np.stack([start, (start + top) / 2 + bend, top]))
         strokes = [np.concatenate([hook, foot[None]])]

@@ -154,8 +154,12 @@ def borders(before: int, after: int) -> tuple[int, int]:
 
 def coloured(rng: Rng, brightness: np.ndarray, strength: float) -> np.ndarray:
     """A grey level with a tint, as (…, 3)."""
-    tint = 1 + rng.uniform(-strength, strength, 3).astype(np.float32)
-    return brightness[..., None] * tint
+    return tinted(brightness, 1 + rng.uniform(-strength, strength, 3))
+
+
+def tinted(grey: np.ndarray, colour: np.ndarray) -> np.ndarray:
+    """(height, width) times a colour. NumPy's broadcasting takes far longer."""
+    return cv2.merge([grey * np.float32(part) for part in colour])
 
 
 def ink_colour(rng: Rng) -> np.ndarray:
@@ -217,21 +221,23 @@ def on_paper(rng: Rng, sheet: np.ndarray, box: Box) -> np.ndarray:
     picture = coloured(rng, paper, 0.08)
     if chance(rng, 0.3):
         lines = ruling(rng, height, width, box.height) * log_between(rng, 0.08, 0.7)
-        picture *= 1 - lines[..., None] * (1 - rng.uniform(0, 1, 3).astype(np.float32))
+        picture *= 1 - tinted(lines, rng.uniform(0, 1, 3))
     if chance(rng, 0.25):
-        picture *= 1 - clutter(rng, height, width)[..., None] * between(rng, 0.3, 0.95)
+        darkness = np.full(3, between(rng, 0.3, 0.95))
+        picture *= 1 - tinted(clutter(rng, height, width), darkness)
     is_faint = chance(rng, FAINT_SHARE)
-    strength = log_between(rng, 0.07, 0.25) if is_faint else log_between(rng, 0.12, 1)
+    strength = log_between(rng, 0.08, 0.25) if is_faint else log_between(rng, 0.12, 1)
     cover = sheet * strength
     if chance(rng, 0.3):
         cells = max(2, min(height, width) // 4)
         cover *= 1 + 0.3 * waves(rng, height, width, cells)
     darkness = 1 - ink_colour(rng)
-    picture *= 1 - np.clip(cover, 0, 1)[..., None] * darkness
+    picture *= 1 - tinted(np.clip(cover, 0, 1), darkness)
     if is_faint:
         # Hardly more than the paper's noise, which the eye still tells from a stroke.
-        contrast = strength * float(darkness.mean() * paper.mean())
-        picture += contrast * between(rng, 0.1, 0.6) * noise(rng, (height, width, 1))
+        depth = strength * float(darkness.mean() * paper.mean())
+        grain = depth * between(rng, 0.1, 0.6) * noise(rng, (height, width))
+        picture += tinted(grain, np.ones(3))
     if chance(rng, MISHAP_SHARE):
         picture = mishap(rng, picture, box)
     return camera(rng, picture)
@@ -290,8 +296,9 @@ def camera(rng: Rng, picture: np.ndarray) -> np.ndarray:
     if chance(rng, 0.1):
         picture = coarse(rng, picture)
     if chance(rng, 0.5):
-        grain = noise(rng, (*picture.shape[:2], 3 if chance(rng, 0.3) else 1))
-        picture = picture + log_between(rng, 0.5, 12) * grain
+        is_coloured, strength = chance(rng, 0.3), log_between(rng, 0.5, 12)
+        grain = strength * noise(rng, picture.shape[: 3 if is_coloured else 2])
+        picture = picture + (grain if is_coloured else tinted(grain, np.ones(3)))
     if chance(rng, 0.1):
         picture = 255 - picture
     if chance(rng, 0.04):
