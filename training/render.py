@@ -181,22 +181,20 @@ def scene(rng: Rng, ink: np.ndarray) -> tuple[np.ndarray, Box]:
             continue
         way = on_screen if chance(rng, SCREEN_SHARE) else on_paper
         picture = way(rng, sheet, box)
-        if how_alike(sheet, picture, box) > LEAST_LIKENESS:
+        box_there = enlarged(box, picture.shape[0] / height)
+        if how_alike(sheet, box, picture, box_there) > LEAST_LIKENESS:
             break
-    box = enlarged(box, picture.shape[0] / height)
     if chance(rng, LARGER_PAGE_SHARE):
-        return on_larger_page(rng, picture, box)
-    return picture, box
+        return on_larger_page(rng, picture, box_there)
+    return picture, box_there
 
 
-def how_alike(sheet: np.ndarray, picture: np.ndarray, box: Box) -> float:
-    """Correlation of a drawing and what a picture shows of it, seen from afar.
+def how_alike(one: np.ndarray, one_box: Box, other: np.ndarray, box: Box) -> float:
+    """Correlation of what two pictures show in their boxes, seen from afar.
 
     Few pixels average out the noise through which the eye still sees a digit.
     """
-    box_there = enlarged(box, picture.shape[0] / sheet.shape[0])
-    drawn = from_afar(sheet, box)
-    return abs(float((drawn * from_afar(picture, box_there)).mean()))
+    return abs(float((from_afar(one, one_box) * from_afar(other, box)).mean()))
 
 
 def from_afar(picture: np.ndarray, box: Box) -> np.ndarray:
@@ -260,17 +258,16 @@ def on_screen(rng: Rng, sheet: np.ndarray, box: Box) -> np.ndarray:
     return eight_bits(picture)
 
 
-def as_is(rng: Rng, glyph: np.ndarray) -> np.ndarray:
+def as_is(rng: Rng, glyph: np.ndarray) -> tuple[np.ndarray, Box]:
     """A small bitmap as the sets have it, light on dark, in its own few pixels."""
     glyph = varied(rng, glyph)
+    box = Box(*cv2.boundingRect((glyph > 100).astype(np.uint8)))
     if chance(rng, 0.2):
         glyph = 255 - glyph
     picture = np.repeat(glyph[..., None], 3, axis=2)
     if chance(rng, AS_IS_MISHAP_SHARE):
-        height, width = glyph.shape
-        middle = Box(width // 6, height // 6, 2 * width // 3, 2 * height // 3)
-        return eight_bits(mishap(rng, picture.astype(np.float32), middle))
-    return picture
+        picture = eight_bits(mishap(rng, picture.astype(np.float32), box))
+    return picture, box
 
 
 def coarse(rng: Rng, picture: np.ndarray) -> np.ndarray:

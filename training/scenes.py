@@ -40,7 +40,9 @@ CHUNK = 1_000
 MAX_PIXELS = 2**31
 # A crop of something else than the digit would be a wrong label: at least this share
 # of the digit's box must be in the crop, and so many pixels of the input long.
-LEAST_SHOWN, SHORTEST_SHOWN = 0.8, 34
+LEAST_SHOWN, SHORTEST_SHOWN = 0.75, 34
+# And the input must show it as the picture does, from 0 to 1: not blank, nor buried.
+LEAST_ALIKE = 0.2
 
 Sources = dict[str, list[Sample]]
 
@@ -62,10 +64,31 @@ def shows(found: Box, true: Box) -> bool:
     width = min(found.x + found.width, true.x + true.width) - max(found.x, true.x)
     height = min(found.y + found.height, true.y + true.height) - max(found.y, true.y)
     shared = max(0, width) * max(0, height)
+    box = in_input(found, true)
+    is_large = max(box.width, box.height) >= SHORTEST_SHOWN
+    return is_large and shared >= LEAST_SHOWN * true.width * true.height
+
+
+def in_input(found: Box, true: Box) -> Box:
+    """Where in the model's input the digit is, if this box was found."""
     scale_x = preprocessing.DIGIT_WIDTH / found.width
     scale = min(scale_x, preprocessing.DIGIT_HEIGHT / found.height)
-    is_large = scale * max(true.width, true.height) >= SHORTEST_SHOWN
-    return is_large and shared >= LEAST_SHOWN * true.width * true.height
+    left = (preprocessing.INPUT_WIDTH - scale * found.width) / 2
+    top = (preprocessing.INPUT_HEIGHT - scale * found.height) / 2
+    x, y = left + scale * (true.x - found.x), top + scale * (true.y - found.y)
+    sides = x, y, scale * true.width, scale * true.height
+    return Box(*(round(side) for side in sides))
+
+
+def is_readable(
+    picture: np.ndarray, pixels: np.ndarray, found: Box | None, true: Box
+) -> bool:
+    """Whether the model's input shows the digit as the picture does."""
+    found = found or Box(0, 0, picture.shape[1], picture.shape[0])
+    if not shows(found, true):
+        return False
+    box = in_input(found, true)
+    return render.how_alike(picture, true, pixels, box) > LEAST_ALIKE
 
 
 def picture_array(data: bytes) -> np.ndarray:
@@ -96,7 +119,8 @@ def draw_scene(
     as_is_share = AS_IS_SHARES.get(name, AS_IS_SHARE)
     if isinstance(content, np.ndarray) and draw.chance(rng, as_is_share):
         if draw.chance(rng, OWN_PIXELS_SHARE):
-            return render.as_is(rng, content), label, None
+            picture, box = render.as_is(rng, content)
+            return picture, label, box
         return render.rephotographed(rng, plain_picture(content)), label, None
     picture, box = render.scene(rng, draw.draw(rng, content))
     return picture, label, box
@@ -112,8 +136,8 @@ def one_scene(
     while True:
         picture, label, true = draw_scene(rng, groups, name)
         pixels, found = preprocessing.to_model_input(picture)
-        whole = Box(0, 0, picture.shape[1], picture.shape[0])
-        if label == NO_DIGIT or true is None or shows(found or whole, true):
+        is_known = label != NO_DIGIT and true is not None
+        if not is_known or is_readable(picture, pixels, found, true):
             return preprocessing.eight_bits(255 * pixels[..., 0]), label
 
 
