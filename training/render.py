@@ -19,7 +19,7 @@ from training.draw import (
 )
 
 # Longest side of a scene in pixels, from and to; the service looks at a similar size.
-SCENE_LONGEST = (48, 400)
+SCENE_LONGEST = (48, 360)
 SCENE_SHORTEST = 28
 # Where a page would make a digit smaller than that, it is cut off by the limit above.
 SMALLEST_DIGIT = 18
@@ -28,7 +28,7 @@ FEW_PIXELS = 72
 # A scene in which less is left of a digit, from 0 to 1, would be a wrong label.
 LEAST_LIKENESS = 0.33
 # How often a scene is a drawing on a screen, lies on a larger page, is faint.
-SCREEN_SHARE, LARGER_PAGE_SHARE, FAINT_SHARE = 0.22, 0.1, 0.12
+SCREEN_SHARE, LARGER_PAGE_SHARE, FAINT_SHARE = 0.22, 0.08, 0.12
 # How often something disturbs what is on paper, on a screen, in a small bitmap.
 MISHAP_SHARE, SCREEN_MISHAP_SHARE, AS_IS_MISHAP_SHARE = 0.16, 0.35, 0.35
 
@@ -200,9 +200,9 @@ def how_alike(one: np.ndarray, one_box: Box, other: np.ndarray, box: Box) -> flo
 def from_afar(picture: np.ndarray, box: Box) -> np.ndarray:
     """What is in a box and close to it, in few pixels, without its shade."""
     margin = max(1, max(box.width, box.height) // 8)
-    left, top = max(box.x - margin, 0), max(box.y - margin, 0)
-    right, bottom = box.x + box.width + margin, box.y + box.height + margin
-    closeup = picture[top:bottom, left:right]
+    size = box.width + 2 * margin, box.height + 2 * margin
+    centre = box.x + (box.width - 1) / 2, box.y + (box.height - 1) / 2
+    closeup = cv2.getRectSubPix(picture, size, centre)
     small = cv2.resize(closeup, (20, 20), interpolation=cv2.INTER_AREA)
     grey = small.reshape(20, 20, -1).mean(axis=2)
     detail = grey - cv2.GaussianBlur(grey, (0, 0), 3)
@@ -335,7 +335,8 @@ def on_larger_page(rng: Rng, photo: np.ndarray, box: Box) -> tuple[np.ndarray, B
     page[top : top + size[1], left : left + size[0]] = photo
     box = enlarged(box, shrink)
     box = box._replace(x=box.x + left, y=box.y + top)
-    return camera(rng, page) if chance(rng, 0.5) else eight_bits(page), box
+    seen = camera(rng, page) if chance(rng, 0.5) else eight_bits(page)
+    return seen, enlarged(box, seen.shape[0] / page_height)
 
 
 def rephotographed(rng: Rng, picture: np.ndarray) -> np.ndarray:
