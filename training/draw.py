@@ -243,7 +243,7 @@ def draw(rng: Rng, content: np.ndarray | list[np.ndarray]) -> np.ndarray:
         ink = cv2.dilate(ink, around) - cv2.erode(ink, around) * 0.95
     elif chance(rng, 0.1):
         ink = cv2.dilate(ink, square(between(rng, 0.03, 0.08)))
-    return np.clip(ink, 0, 1)
+    return np.clip(ink, 0, 1).astype(np.float32)
 
 
 def square(share: float) -> np.ndarray:
