@@ -6,16 +6,42 @@ import pytest
 from pictures import RESOURCES
 
 import app as service
-from preprocessing import to_model_input
-from training import calibrate, data, draw, render, train
+from preprocessing import Box, to_model_input
+from training import calibrate, data, draw, render, scenes, train
 
 
-@pytest.mark.parametrize(("form", "label"), [(draw.one, 1), (draw.seven, 7)])
+@pytest.mark.parametrize(("form", "label"), draw.LABELS.items())
 def test_most_rendered_digits_can_be_read(form, label):
     rng = np.random.default_rng(0)
-    scenes = [render.scene(rng, draw.draw(rng, form(rng)))[0] for _ in range(50)]
-    read = [service.classify(to_model_input(scene)[0]).argmax() for scene in scenes]
-    assert read.count(label) > 30
+    pictures = [render.scene(rng, draw.draw(rng, form(rng)))[0] for _ in range(50)]
+    read = [service.classify(to_model_input(one)[0]).argmax() for one in pictures]
+    assert read.count(label) > 25
+
+
+def test_the_hook_of_a_drawn_1_is_no_roof():
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        *hook, top, _foot = draw.one(rng)[0]
+        if hook:
+            reach, drop = hook[0] - top
+            assert drop > 0.6 * -reach
+
+
+@pytest.mark.parametrize("mishap", render.MISHAPS)
+@pytest.mark.parametrize("size", [(28, 28), (90, 140)])
+def test_a_mishap_keeps_the_size_of_the_picture(mishap, size):
+    rng = np.random.default_rng(0)
+    picture = np.full((*size, 3), 200, np.float32)
+    after = mishap(rng, picture, Box(5, 5, 15, 20))
+    assert after.shape == picture.shape
+    assert np.isfinite(after).all()
+
+
+def test_a_digit_counts_as_found_where_its_stripe_or_card_was():
+    digit = Box(40, 20, 30, 60)
+    assert scenes.shows(Box(20, 0, 70, 100), digit)
+    assert not scenes.shows(Box(0, 0, 400, 400), digit)
+    assert not scenes.shows(Box(55, 20, 30, 60), digit)
 
 
 def test_rendered_scenes_depend_on_the_seed_alone():

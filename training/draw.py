@@ -46,48 +46,105 @@ def one(rng: Rng) -> list[np.ndarray]:
     top, foot = np.array([50 + 50 * lean, 0]), np.array([50 - 50 * lean, 100])
     strokes = [np.stack([top, foot])]
     if chance(rng, 0.75):
-        reach, drop = between(rng, 8, 62), between(rng, 8, 72)
-        bend = between(rng, -6, 6)
-        start = top + np.array([-reach, drop])
-        strokes = [np.stack([start, (start + top) / 2 + bend, top, foot])]
-        strokes = [np.concatenate([smooth_line(strokes[0][:3]), foot[None]])]
+        reach = between(rng, 8, 52)
+        # A hook that hardly falls would be the roof of a 7.
+        drop = min(reach * log_between(rng, 0.9, 3), 75)
+        start, bend = top + np.array([-reach, drop]), between(rng, -5, 5)
+        hook = smooth_line(np.stack([start, (start + top) / 2 + bend, top]))
+        strokes = [np.concatenate([hook, foot[None]])]
     if chance(rng, 0.35):
         half = between(rng, 10, 45)
-        shift = between(rng, -8, 8)
-        slope = np.array([half, -shift])
+        slope = np.array([half, between(rng, -8, 8)])
         strokes.append(np.stack([foot - slope, foot + slope / [1, 2]]))
     return [stroke.astype(np.float32) for stroke in strokes]
 
 
 def seven(rng: Rng) -> list[np.ndarray]:
-    """A 7 with a straight or waved top and stem, half of them barred."""
-    width = between(rng, 35, 80)
-    tilt = between(rng, -10, 12)
-    left, right = np.array([0, tilt]), np.array([width, 0])
-    foot = np.array([width * between(rng, -0.1, 0.7), 100])
+    """A 7 with a straight or waved roof and stem, half of them barred."""
+    width = between(rng, 36, 80)
+    left, right = np.array([0, width * between(rng, -0.15, 0.1)]), np.array([width, 0])
+    foot = np.array([width * between(rng, -0.1, 0.8), 100])
     middle = (right + foot) / 2 + [between(rng, -12, 6), between(rng, -6, 6)]
-    top = smooth_line(
-        np.stack([left, (left + right) / 2 + [0, between(rng, -6, 6)], right])
-    )
-    strokes = [np.concatenate([top, smooth_line(np.stack([right, middle, foot]))])]
+    sag = [0, between(rng, -0.1, 0.1) * width]
+    roof = smooth_line(np.stack([left, (left + right) / 2 + sag, right]))
+    stem = smooth_line(np.stack([right, middle, foot]))
+    line = [roof, stem]
     if chance(rng, 0.3):
-        strokes[0] = np.concatenate(
-            [left[None] + [between(rng, -3, 4), between(rng, 6, 25)], strokes[0]]
-        )
+        serif = left + np.array([between(rng, -3, 4), between(rng, 6, 25)])
+        line = [serif[None], *line]
+    strokes = [np.concatenate(line)]
     if chance(rng, 0.5):
-        half = width * between(rng, 0.2, 0.5)
-        shift = between(rng, -8, 8)
-        slope = np.array([half, -shift])
+        slope = np.array([width * between(rng, 0.2, 0.5), between(rng, -8, 8)])
         strokes.append(np.stack([middle - slope, middle + slope]))
     return [stroke.astype(np.float32) for stroke in strokes]
 
 
+def two(rng: Rng) -> list[np.ndarray]:
+    """A 2 whose stem ends in a loop, small or large, before it goes to the right."""
+    width, loop = between(rng, 45, 75), between(rng, 8, 26)
+    arc = [[0, between(rng, 12, 30)], [0.3, 3], [0.65, 0], [0.95, 18], [0.85, 40]]
+    stem = [[0.45, 72], [0.2, 96]]
+    turn = [[0, 98], [-0.08, 98 - loop / 2], [0.1, 98 - loop]]
+    tail = [[0.45, 100 - 0.5 * loop], [0.75, 100], [1.1, between(rng, 80, 100)]]
+    points = np.array(arc + stem + turn + tail) * [width, 1]
+    return [(points + rng.normal(0, 1.5, points.shape)).astype(np.float32)]
+
+
+def ring(rng: Rng, width: float, height: float, over: float) -> np.ndarray:
+    """A closed ring, drawn leftwards from its upper right; `over` turns too far."""
+    start = between(rng, -1.2, -0.4)
+    angles = start - np.linspace(0, 2 * np.pi * (1 + over), 24)
+    points = np.stack([np.cos(angles) * width, np.sin(angles) * height], axis=1) / 2
+    return points + np.array([width, height]) / 2
+
+
+def zero(rng: Rng) -> list[np.ndarray]:
+    """A 0 whose ends overlap, some with a small tail within or on top."""
+    line = ring(rng, between(rng, 45, 85), 100, between(rng, 0, 0.12))
+    if chance(rng, 0.3):
+        line = np.vstack([line, line[-1] + [between(rng, -15, 15), -8]])
+    return [line.astype(np.float32)]
+
+
+def nine(rng: Rng) -> list[np.ndarray]:
+    """A 9 whose ring is closed, with a straight or bent stem clearly below it."""
+    width, height = between(rng, 35, 65), between(rng, 35, 62)
+    top = np.array([width * between(rng, 0.95, 1.1), between(rng, 0, 12)])
+    foot = np.array([width * between(rng, 0.2, 1.1), 100])
+    middle = (top + foot) / 2 + [width * between(rng, 0, 0.15), 0]
+    stem = smooth_line(np.stack([top, middle, foot]))
+    return [
+        ring(rng, width, height, 0.03).astype(np.float32),
+        stem.astype(np.float32),
+    ]
+
+
+# Forms that the sets have too few of, and how often each is drawn.
+FORMS = {one: 0.4, seven: 0.32, two: 0.12, nine: 0.08, zero: 0.08}
+LABELS = {zero: 0, one: 1, two: 2, seven: 7, nine: 9}
+
+
+def form(rng: Rng) -> tuple[list[np.ndarray], int]:
+    """The strokes of a digit that is easily confused, and which it is."""
+    way = list(FORMS)[rng.choice(len(FORMS), p=list(FORMS.values()))]
+    return way(rng), LABELS[way]
+
+
+def slanted(rng: Rng, angle: float, shear: float, stretch: float) -> np.ndarray:
+    """A random turn, shear and stretch of these standard deviations, as a matrix."""
+    # Beyond that a 1 begins to look like a 7, and a 6 like nothing.
+    angle, shear, stretch = np.clip(rng.normal(0, 1, 3), -2, 2) * (
+        angle,
+        shear,
+        stretch,
+    )
+    cosine, sine, wide = np.cos(angle), np.sin(angle), np.exp(stretch)
+    return np.array([[cosine, -sine], [sine, cosine]]) @ [[wide, shear], [0, 1 / wide]]
+
+
 def shaken(rng: Rng, strokes: list[np.ndarray]) -> list[np.ndarray]:
     """Lean, stretch, turn and bend strokes a little, all by the same smooth map."""
-    angle, shear = rng.normal(0, 0.12), rng.normal(0, 0.15)
-    stretch = np.exp(rng.normal(0, 0.18))
-    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    matrix = turn @ np.array([[stretch, shear], [0, 1 / stretch]])
+    matrix = slanted(rng, 0.12, 0.15, 0.18)
     everything = np.concatenate(strokes)
     centre = (everything.max(axis=0) + everything.min(axis=0)) / 2
     size = max(float(np.ptp(everything, axis=0).max()), 1)
@@ -118,10 +175,8 @@ def draw_strokes(rng: Rng, strokes: list[np.ndarray]) -> np.ndarray:
         if len(line) == 1 or chance(rng, 0.3):
             x, y = np.round(line[0] * 16).astype(int).tolist()
             cv2.circle(glyph, (x, y), round(pen * 8), 255, -1, cv2.LINE_AA, 4)
-    return (
-        cv2.GaussianBlur(glyph, (0, 0), log_between(rng, 0.4, 1.2)).astype(np.float32)
-        / 255
-    )
+    soft = cv2.GaussianBlur(glyph, (0, 0), log_between(rng, 0.4, 1.2))
+    return soft.astype(np.float32) / 255
 
 
 def redraw_glyph(rng: Rng, glyph: np.ndarray) -> np.ndarray:
@@ -132,20 +187,13 @@ def redraw_glyph(rng: Rng, glyph: np.ndarray) -> np.ndarray:
         glyph = glyph[top:bottom, left:right]
     height, width = glyph.shape
     scale = GLYPH_SIDE / max(height, width)
-    stretch = np.exp(rng.normal(0, 0.15))
-    angle, shear = rng.normal(0, 0.12), rng.normal(0, 0.15)
-    matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    matrix = matrix @ np.array([[stretch, shear], [0, 1 / stretch]]) * scale
+    matrix = slanted(rng, 0.12, 0.15, 0.15) * scale
     corners = np.array([[x, y] for x in (0, width) for y in (0, height)]) @ matrix.T
     low, high = corners.min(axis=0) - 8, corners.max(axis=0) + 8
     size = tuple(int(n) for n in np.ceil(high - low))
-    offset = (-low)[:, None]
-    large = (
-        cv2.warpAffine(
-            glyph, np.hstack([matrix, offset]), size, flags=cv2.INTER_CUBIC
-        ).astype(np.float32)
-        / 255
-    )
+    affine = np.hstack([matrix, -low[:, None]])
+    large = cv2.warpAffine(glyph, affine, size, flags=cv2.INTER_CUBIC)
+    large = large.astype(np.float32) / 255
     large = bent(rng, large)
     kind = rng.random()
     if kind < 0.1:
@@ -187,20 +235,36 @@ def bent(rng: Rng, glyph: np.ndarray) -> np.ndarray:
 
 def draw(rng: Rng, content: np.ndarray | list[np.ndarray]) -> np.ndarray:
     """Glyph or strokes → the ink of one drawing, float32 in [0, 1]."""
-    ink = (
-        redraw_glyph(rng, content)
-        if isinstance(content, np.ndarray)
-        else draw_strokes(rng, content)
-    )
+    is_glyph = isinstance(content, np.ndarray)
+    ink = redraw_glyph(rng, content) if is_glyph else draw_strokes(rng, content)
     if chance(rng, 0.06):
         # Outlined digits, as on posters.
-        kernel = np.ones((max(3, round(GLYPH_SIDE * 0.04)),) * 2, np.uint8)
-        ink = cv2.dilate(ink, kernel) - cv2.erode(ink, kernel) * 0.95
+        around = square(0.04)
+        ink = cv2.dilate(ink, around) - cv2.erode(ink, around) * 0.95
     elif chance(rng, 0.1):
-        ink = cv2.dilate(
-            ink,
-            np.ones(
-                (max(3, round(GLYPH_SIDE * between(rng, 0.03, 0.08))),) * 2, np.uint8
-            ),
+        ink = cv2.dilate(ink, square(between(rng, 0.03, 0.08)))
+    return np.clip(ink, 0, 1).astype(np.float32)
+
+
+def square(share: float) -> np.ndarray:
+    """A kernel whose side is this share of a drawing's."""
+    side = max(3, round(GLYPH_SIDE * share))
+    return np.ones((side, side), np.uint8)
+
+
+def varied(rng: Rng, glyph: np.ndarray) -> np.ndarray:
+    """A small bitmap in its own size and pixels, moved and bent a little."""
+    height, width = glyph.shape
+    strength = log_between(rng, 0.15, 1)
+    matrix = slanted(rng, 0.12 * strength, 0.15 * strength, 0.1 * strength)
+    matrix *= np.exp(rng.normal(0, 0.08 * strength))
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    middle = np.array([width - 1, height - 1]) / 2
+    places = np.dstack([x, y]) - middle
+    places = places @ matrix.T + middle + rng.normal(0, 0.7 * strength, 2)
+    field = rng.normal(0, 0.025 * strength * max(height, width), (2, 4, 4))
+    for axis, part in enumerate(field.astype(np.float32)):
+        places[..., axis] += cv2.resize(
+            part, (width, height), interpolation=cv2.INTER_CUBIC
         )
-    return np.clip(ink, 0, 1)
+    return cv2.remap(glyph, places.astype(np.float32), None, cv2.INTER_CUBIC)

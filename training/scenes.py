@@ -16,26 +16,33 @@ from training.data import NO_DIGIT, Sample
 
 # How often each source is drawn from. Real photo crops are few and count for more.
 SHARES = {
-    "mnist": 0.29,
-    "bhmsds": 0.13,
-    "pendigits": 0.14,
-    "chars74k": 0.13,
-    "handwritten62": 0.09,
+    "mnist": 0.28,
+    "bhmsds": 0.12,
+    "pendigits": 0.12,
+    "chars74k": 0.11,
+    "handwritten62": 0.08,
     "hwd1000": 0.05,
     "photos": 0.20,
-    "forms": 0.07,
-    "negatives": 0.10,
+    "forms": 0.10,
+    # Without a digit: letters and signs, clothes, and what was never written.
+    "negatives": 0.045,
+    "fashion": 0.045,
+    "empty": 0.05,
 }
-# Of the negatives, scenes that show nothing written at all.
-EMPTY_SHARE = 0.3
-# Of the bitmaps, those that are shown nearly as they are, small and coarse.
-AS_IS_SHARE = 0.2
+# Drawn here, so always there.
+DRAWN = ("forms", "empty")
+# Of the bitmaps, those that are shown nearly as they are, and of these the share in
+# their own few pixels, light on dark, as MNIST itself is posted.
+AS_IS_SHARES = {"mnist": 0.4, "fashion": 0.5}
+AS_IS_SHARE, OWN_PIXELS_SHARE = 0.2, 0.7
 CHUNK = 1_000
 # A picture of one's own may be of any size.
 MAX_PIXELS = 2**31
 # A crop of something else than the digit would be a wrong label: at least this share
-# of the digit's box must be in the crop, and this share of the crop be that box.
-LEAST_SHOWN, LEAST_FILLED = 0.75, 0.12
+# of the digit's box must be in the crop, and so many pixels of the input long.
+LEAST_SHOWN, SHORTEST_SHOWN = 0.75, 34
+# And the input must show it as the picture does, from 0 to 1: not blank, nor buried.
+LEAST_ALIKE = 0.2
 
 Sources = dict[str, list[Sample]]
 
@@ -43,21 +50,45 @@ Sources = dict[str, list[Sample]]
 def by_source(samples: list[Sample]) -> Sources:
     groups: Sources = {}
     for sample in samples:
-        groups.setdefault(
-            "negatives" if sample.label == NO_DIGIT else sample.source, []
-        ).append(sample)
+        is_other = sample.label == NO_DIGIT and sample.source != "fashion"
+        name = "negatives" if is_other else sample.source
+        groups.setdefault(name, []).append(sample)
     return groups
 
 
-def shows(found: Box | None, true: Box) -> bool:
-    """Whether the box that was found holds the digit, and not too much else."""
-    if found is None:
-        return True
+def shows(found: Box, true: Box) -> bool:
+    """Whether the box that was found holds the digit, and large enough to be read.
+
+    It may hold more: a stripe, a line, a whole card.
+    """
     width = min(found.x + found.width, true.x + true.width) - max(found.x, true.x)
     height = min(found.y + found.height, true.y + true.height) - max(found.y, true.y)
     shared = max(0, width) * max(0, height)
-    is_whole = shared >= LEAST_SHOWN * true.width * true.height
-    return is_whole and shared >= LEAST_FILLED * found.width * found.height
+    box = in_input(found, true)
+    is_large = max(box.width, box.height) >= SHORTEST_SHOWN
+    return is_large and shared >= LEAST_SHOWN * true.width * true.height
+
+
+def in_input(found: Box, true: Box) -> Box:
+    """Where in the model's input the digit is, if this box was found."""
+    scale_x = preprocessing.DIGIT_WIDTH / found.width
+    scale = min(scale_x, preprocessing.DIGIT_HEIGHT / found.height)
+    left = (preprocessing.INPUT_WIDTH - scale * found.width) / 2
+    top = (preprocessing.INPUT_HEIGHT - scale * found.height) / 2
+    x, y = left + scale * (true.x - found.x), top + scale * (true.y - found.y)
+    sides = x, y, scale * true.width, scale * true.height
+    return Box(*(round(side) for side in sides))
+
+
+def is_readable(
+    picture: np.ndarray, pixels: np.ndarray, found: Box | None, true: Box
+) -> bool:
+    """Whether the model's input shows the digit as the picture does."""
+    found = found or Box(0, 0, picture.shape[1], picture.shape[0])
+    if not shows(found, true):
+        return False
+    box = in_input(found, true)
+    return render.how_alike(picture, true, pixels, box) > LEAST_ALIKE
 
 
 def picture_array(data: bytes) -> np.ndarray:
@@ -73,49 +104,52 @@ def plain_picture(glyph: np.ndarray) -> np.ndarray:
     return np.repeat(padded[..., None], 3, axis=2)
 
 
+def draw_scene(
+    rng: np.random.Generator, groups: Sources, name: str
+) -> tuple[np.ndarray, int, Box | None]:
+    """A picture from a source, its label, and where the digit is if that is known."""
+    if name == "empty":
+        return render.empty_scene(rng), NO_DIGIT, None
+    if name == "forms":
+        content, label = draw.form(rng)
+    else:
+        content, label, _ = groups[name][rng.integers(len(groups[name]))]
+    if isinstance(content, bytes):
+        return render.rephotographed(rng, picture_array(content)), label, None
+    as_is_share = AS_IS_SHARES.get(name, AS_IS_SHARE)
+    if isinstance(content, np.ndarray) and draw.chance(rng, as_is_share):
+        if draw.chance(rng, OWN_PIXELS_SHARE):
+            picture, box = render.as_is(rng, content)
+            return picture, label, box
+        return render.rephotographed(rng, plain_picture(content)), label, None
+    picture, box = render.scene(rng, draw.draw(rng, content))
+    return picture, label, box
+
+
 def one_scene(
     rng: np.random.Generator, groups: Sources, names: list[str], shares: np.ndarray
 ) -> tuple[np.ndarray, int]:
     """An input of the model, uint8 (140, 90), and its label.
 
     Draws again where the digit was not found."""
+    name = names[rng.choice(len(names), p=shares)]
     while True:
-        name = names[rng.choice(len(names), p=shares)]
-        true = None
-        if name == "forms":
-            label = 1 if draw.chance(rng, 0.6) else 7
-            picture, true = render.scene(
-                rng,
-                draw.draw(rng, draw.one(rng) if label == 1 else draw.seven(rng)),
-            )
-        elif name == "negatives" and (
-            not groups.get(name) or draw.chance(rng, EMPTY_SHARE)
-        ):
-            picture, label = render.empty_scene(rng), NO_DIGIT
-        else:
-            content, label, _ = groups[name][rng.integers(len(groups[name]))]
-            if isinstance(content, bytes):
-                picture = render.rephotographed(rng, picture_array(content))
-            elif isinstance(content, np.ndarray) and draw.chance(rng, AS_IS_SHARE):
-                picture = render.rephotographed(rng, plain_picture(content))
-            else:
-                picture, true = render.scene(rng, draw.draw(rng, content))
-        pixels, box = preprocessing.to_model_input(picture)
-        if label == NO_DIGIT or true is None or shows(box, true):
+        picture, label, true = draw_scene(rng, groups, name)
+        pixels, found = preprocessing.to_model_input(picture)
+        is_known = label != NO_DIGIT and true is not None
+        if not is_known or is_readable(picture, pixels, found, true):
             return preprocessing.eight_bits(255 * pixels[..., 0]), label
 
 
 def render_chunk(seed: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    drawn = ("forms", "negatives")
-    names = [name for name in SHARES if name in drawn or _groups.get(name)]
+    names = [name for name in SHARES if name in DRAWN or _groups.get(name)]
     shares = np.array([SHARES[name] for name in names])
     scenes = [
         one_scene(rng, _groups, names, shares / shares.sum()) for _ in range(CHUNK)
     ]
-    return np.stack([pixels for pixels, _ in scenes]), np.array(
-        [label for _, label in scenes], np.uint8
-    )
+    labels = np.array([label for _, label in scenes], np.uint8)
+    return np.stack([pixels for pixels, _ in scenes]), labels
 
 
 _groups: Sources = {}
