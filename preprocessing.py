@@ -363,9 +363,10 @@ def framed(ink: np.ndarray) -> np.ndarray:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     ink = cv2.resize(ink, size, interpolation=way)
-    floor, black = rank(ink, 0.3), rank(ink, 0.96)
     # Below this even the darkest is noise, which must not be blown up to ink.
-    black = max(black, 0.05)
+    black = max(rank(ink, 0.96), 0.05)
+    # What there is everywhere is shade, unless it is as dark as the ink.
+    floor = min(rank(ink, 0.3), 0.5 * black)
     ink = np.clip((ink - floor) / (black - floor + 1e-3), 0, 1)
     page = np.ones((INPUT_HEIGHT, INPUT_WIDTH), np.float32)
     top, left = (INPUT_HEIGHT - size[1]) // 2, (INPUT_WIDTH - size[0]) // 2
