@@ -7,7 +7,7 @@ from pictures import RESOURCES
 
 import app as service
 from preprocessing import Box, to_model_input
-from training import calibrate, data, draw, render, scenes, train
+from training import calibrate, data, draw, empty, mishaps, render, scenes, train
 
 
 @pytest.mark.parametrize(("form", "label"), draw.LABELS.items())
@@ -27,7 +27,7 @@ def test_the_hook_of_a_drawn_1_is_no_roof():
             assert drop > 0.6 * -reach
 
 
-@pytest.mark.parametrize("mishap", render.MISHAPS)
+@pytest.mark.parametrize("mishap", mishaps.MISHAPS)
 @pytest.mark.parametrize("size", [(28, 28), (90, 140)])
 def test_a_mishap_keeps_the_size_of_the_picture(mishap, size):
     rng = np.random.default_rng(0)
@@ -45,7 +45,7 @@ def test_a_digit_counts_as_found_where_its_stripe_or_card_was():
 
 
 def test_rendered_scenes_depend_on_the_seed_alone():
-    first, again = (render.empty_scene(np.random.default_rng(5)) for _ in range(2))
+    first, again = (empty.empty_scene(np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(first, again)
 
 

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 import preprocessing
 from preprocessing import Box
-from training import draw, render
+from training import draw, empty, render
 from training.data import NO_DIGIT, Sample
 
 # How often each source is drawn from. Real photo crops are few and count for more.
@@ -109,7 +109,7 @@ def draw_scene(
 ) -> tuple[np.ndarray, int, Box | None]:
     """A picture from a source, its label, and where the digit is if that is known."""
     if name == "empty":
-        return render.empty_scene(rng), NO_DIGIT, None
+        return empty.empty_scene(rng), NO_DIGIT, None
     if name == "forms":
         content, label = draw.form(rng)
     else:

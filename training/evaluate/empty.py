@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from training.data import NO_DIGIT, Sample, as_picture, fashion, handwritten62
-from training.render import empty_scene
+from training.empty import empty_scene
 
 # Training seeds its scenes with other numbers.
 SEED = 500
@@ -24,7 +24,7 @@ def empty_sets(directory: Path) -> dict[str, list[Sample]]:
 
 
 def rendered(_data: bytes, number: int) -> bytes:
-    """Blank paper, noise, a texture, blobs or scribbles."""
+    """Paper, noise, a texture, blobs, scribbles, lines or things."""
     picture = empty_scene(np.random.default_rng((SEED, number)))
     blue_first = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".png", blue_first)[1].tobytes()
