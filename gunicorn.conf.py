@@ -10,12 +10,13 @@ from gunicorn.http.errors import ParseException
 
 import settings
 
+# Those that this process may use, where the system tells.
+CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
 
 def cpus() -> int:
-    """Cores this process may use, also by the quota of its container."""
-    if not hasattr(os, "sched_getaffinity"):
-        return os.cpu_count() or 1
-    count = len(os.sched_getaffinity(0))
+    """How many cores this process may use, also by the quota of its container."""
+    count = len(CORES) or os.cpu_count() or 1
     with contextlib.suppress(OSError, ValueError):
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
         count = min(count, int(quota) // int(period))
@@ -26,7 +27,7 @@ bind = f"0.0.0.0:{settings.PORT}"
 
 # A prediction keeps a core busy; more workers only cost memory, about 460 MB each.
 workers = settings.whole_number("WEB_CONCURRENCY", cpus(), most=1000)
-# Threads share the model, and TensorFlow, Pillow and OpenCV let the others run.
+# Threads share the model, and one that waits for a slow client lets the others run.
 worker_class = "gthread"
 threads = 4
 
@@ -58,6 +59,19 @@ def nworkers_changed(server, new_value, old_value):
     # TensorFlow does not survive the fork, every prediction would hang.
     if server.cfg.preload_app:
         raise RuntimeError("--preload is not supported: predictions would hang.")
+
+
+def pre_fork(server, worker):
+    # Only here are all workers known.
+    others = [other.core for other in server.WORKERS.values()]
+    worker.core = min(CORES, key=others.count, default=None)
+
+
+def post_fork(server, worker):
+    # A request changes threads several times, which on one core costs no wake-up of
+    # another, and the caches stay warm. With fewer workers a core would lie idle.
+    if server.num_workers >= len(CORES) > 0:
+        os.sched_setaffinity(0, {worker.core})
 
 
 def post_worker_init(worker):

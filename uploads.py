@@ -67,15 +67,21 @@ class Uploads:
     def _write(self, name: str, data: bytes) -> None:
         part = self.folder / f".{name}"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
+            self._create(part, data)
             part.replace(self.folder / name)
-        except OSError as error:
-            if error.errno in NO_ROOM:
+        except BaseException as error:
+            part.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
                 raise NoRoom from error
             raise
-        finally:
-            part.unlink(missing_ok=True)
+
+    def _create(self, part: Path, data: bytes) -> None:
+        try:
+            part.write_bytes(data)
+        except FileNotFoundError:
+            # The folder was deleted while the service runs.
+            self.folder.mkdir(parents=True, exist_ok=True)
+            part.write_bytes(data)
 
     def keep_bounded(self) -> None:
         """Runs for ever in a thread of its own: no request has to wait for a sweep."""

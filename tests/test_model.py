@@ -1,5 +1,6 @@
 """The shipped model against the floors that the README quotes, on real digits."""
 
+import numpy as np
 import pytest
 from pictures import RESOURCES, as_bytes
 from PIL import Image
@@ -31,9 +32,10 @@ def test_blank_paper_gets_no_confident_answer():
     assert probabilities(as_bytes(Image.new("L", (90, 140), 255))).max() < 0.5
 
 
-def test_a_picture_is_answered_alike_alone_and_in_a_batch():
+def test_a_picture_is_answered_as_keras_answers_it():
     paths = sorted((RESOURCES / "mnist_sample").glob("*/*"))[::9]
     pixels = [prepare(path.read_bytes()).pixels for path in paths]
-    together = service.FORWARD(service.tf.stack(pixels)).numpy()
+    together = service.MODEL(np.stack(pixels)).numpy()
+    # LiteRT computes with weights of 8 bits.
     for one, expected in zip(pixels, together, strict=True):
-        assert service.classify(one) == pytest.approx(expected, abs=1e-4)
+        assert service.classify(one) == pytest.approx(expected, abs=0.03)

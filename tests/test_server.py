@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -100,6 +101,34 @@ def test_malformed_chunk_is_refused(connection):
     connection.putheader("Transfer-Encoding", "chunked")
     connection.endheaders(b"ZZ\r\n")
     assert connection.getresponse().status == 400
+
+
+@pytest.fixture
+def two_cores():
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("only Linux tells on which cores a process runs")
+    cores = os.sched_getaffinity(0)
+    if len(cores) < 2:
+        pytest.skip("needs two cores")
+    os.sched_setaffinity(0, sorted(cores)[:2])
+    yield set(sorted(cores)[:2])
+    os.sched_setaffinity(0, cores)
+
+
+def workers_cores(server) -> list[set[int]]:
+    process = server.process.pid
+    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    return [os.sched_getaffinity(int(child)) for child in children]
+
+
+def test_every_core_has_a_worker_of_its_own(two_cores, start_server):
+    first, second = workers_cores(start_server(WEB_CONCURRENCY="2"))
+    assert (len(first), len(second)) == (1, 1)
+    assert first | second == two_cores
+
+
+def test_fewer_workers_than_cores_may_use_all(two_cores, start_server):
+    assert workers_cores(start_server(WEB_CONCURRENCY="1")) == [two_cores]
 
 
 def test_preload_is_refused_before_the_model_is_loaded():

@@ -35,7 +35,7 @@ SEED = 1
 SCENES = 200_000
 # For the calibration, from digits that training never sees.
 HELD_OUT_SCENES = 4_000
-EPOCHS = 20
+EPOCHS = 16
 BATCH = 128
 LEARNING_RATE = 1e-3
 WARM_UP = 500  # steps

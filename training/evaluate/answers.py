@@ -1,6 +1,6 @@
-"""Ask the service's model about many pictures: prepared side by side, read in batches.
+"""Ask the service's model about many pictures, which are prepared side by side.
 
-It is the same path as that of a request, `prepare` and `FORWARD`.
+It is the same path as that of a request, `prepare` and `classify`.
 """
 
 from collections.abc import Iterator
@@ -9,16 +9,14 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
-from app import FORWARD
+from app import classify
 from training.data import Sample
 from training.evaluate.inputs import Change, as_it_is, changed_input
 
-BATCH = 64
 # Inputs that may wait for the model; one is 150 KB.
-WAITING = 16 * BATCH
+WAITING = 1024
 CHUNK = 16
 
 
@@ -42,22 +40,17 @@ class Answer(NamedTuple):
 def answers(
     pool: Executor, samples: list[Sample], title: str, change: Change = as_it_is
 ) -> list[Answer]:
-    given = []
-    with tqdm(total=len(samples), desc=title, leave=False, unit=" pictures") as bar:
-        for batch in batches(pool, samples, change):
-            asked, inputs = zip(*batch, strict=True)
-            given += map(Answer, asked, FORWARD(tf.constant(np.stack(inputs))).numpy())
-            bar.update(len(batch))
-    return given
+    """`change` is made to the bytes of every picture before it is prepared."""
+    return list(tqdm(read(pool, samples, change), title, len(samples), leave=False))
 
 
-def batches(pool: Executor, samples: list[Sample], change: Change) -> Iterator[list]:
+def read(pool: Executor, samples: list[Sample], change: Change) -> Iterator[Answer]:
     job = partial(changed_input, change)
     for start in range(0, len(samples), WAITING):
         some = samples[start : start + WAITING]
         numbers = range(start, start + len(some))
-        inputs = list(pool.map(job, some, numbers, chunksize=CHUNK))
-        yield from (inputs[i : i + BATCH] for i in range(0, len(inputs), BATCH))
+        for sample, pixels in pool.map(job, some, numbers, chunksize=CHUNK):
+            yield Answer(sample, classify(pixels))
 
 
 def labels_and_probabilities(given: list[Answer]) -> tuple[np.ndarray, np.ndarray]:
