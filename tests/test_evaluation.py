@@ -107,6 +107,6 @@ def test_the_command_prints_its_tables_and_draws_its_plots(tmp_path):
     )
     assert all(f"## {title}" in run.stdout for title in TITLES)
     assert "| mnist_sample | 3 |" in run.stdout
-    assert {"reliability.png", "corruptions.png"} <= {
+    assert {"reliability.png", "corruptions.png", "examples.png"} <= {
         p.name for p in tmp_path.iterdir()
     }

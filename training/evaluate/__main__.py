@@ -3,7 +3,7 @@
 Every picture goes as bytes through the functions that answer a request. Prints Markdown
 tables: the sets, pictures without a digit, the corruptions of MNIST-C, other packaging,
 the cost. What is not in DIR is left out. With --failures it writes contact sheets of
-what was read wrong, with --plots a reliability plot and the corruptions.
+what was read wrong, with --plots a reliability plot, examples and the corruptions.
 """
 
 import argparse
@@ -26,13 +26,20 @@ from training.evaluate.empty import empty_sets, rendered
 from training.evaluate.failures import save_failures
 from training.evaluate.inputs import as_it_is
 from training.evaluate.packaging import VARIANTS, open_picture, repackaged
-from training.evaluate.plots import corruption_plot, reliability_plot, save_plot
+from training.evaluate.plots import (
+    corruption_plot,
+    examples_plot,
+    reliability_plot,
+    save_plot,
+)
 
 COVERAGE = 0.95
 CONFUSIONS = 3
 SURE = (0.5, 0.9)
 # What is corrupted: the first of these sets that is there.
 MNIST = ("mnist", "mnist_sample")
+# Of which one of each digit is shown.
+PHOTOS = ("photos_mit",)
 # What is packed otherwise, the first of each that is there: colour, grey, two tones.
 PACKED = (("photos_mit",), MNIST, ("optdigits", "optdigits_sample"))
 # So many pictures of a set; --full corrupts all.
@@ -176,7 +183,7 @@ def measure_cost() -> None:
     row(f"{size:.2f} MB", weights, f"{middle:.2f} ms", f"{slow:.2f} ms")
 
 
-def first_there(names: Iterable[str], sets: Sets) -> list[str]:
+def first_there(names: Iterable[str], sets: dict[str, list]) -> list[str]:
     return [name for name in names if name in sets][:1]
 
 
@@ -218,6 +225,8 @@ def score(
         given = score_sets(ask, chosen, failures)
         if plots:
             save_plot(reliability_plot(given), plots, "reliability")
+            for name in first_there(PHOTOS, given):
+                save_plot(examples_plot(given[name]), plots, "examples")
     if chosen := {name: empty[name] for name in empty if name in names}:
         score_empty(ask, chosen, failures)
     if "corruptions" in names:

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
+from matplotlib.patches import Rectangle
+from PIL import Image, ImageOps
 
+from preprocessing import prepare
 from training.evaluate.answers import Answer, labels_and_probabilities
 from training.evaluate.metrics import calibration_error, reliability, wilson
 
 COLUMNS = 3
-INK, FAINT = "#1f4e79", "#bbbbbb"
+INK, FAINT, FOUND = "#1f4e79", "#bbbbbb", "#d1495b"
 TICKS = [0, 0.5, 1]
 DPI = 150
 
@@ -63,4 +65,24 @@ def corruption_plot(examples: dict[str, tuple[bytes, float]]) -> Figure:
         panel.imshow(Image.open(BytesIO(data)), cmap="gray", vmin=0, vmax=255)
         panel.set_title(f"{name.replace('_', ' ')}\n{share:.1%}", fontsize=9)
         panel.set(xticks=[], yticks=[])
+    return figure
+
+
+def examples_plot(given: list[Answer]) -> Figure:
+    """A picture of each digit, where it was found, what the model saw and answered."""
+    chosen = list({answer.sample.label: answer for answer in reversed(given)}.values())
+    chosen.sort(key=lambda answer: answer.sample.label)
+    figure = Figure(figsize=(1.2 * len(chosen), 3.4), layout="constrained")
+    panels = figure.subplots(2, len(chosen), squeeze=False)
+    for (above, below), answer in zip(panels.T, chosen, strict=True):
+        pixels, box, _ = prepare(answer.sample.content)
+        picture = ImageOps.exif_transpose(Image.open(BytesIO(answer.sample.content)))
+        above.imshow(picture, cmap="gray")
+        if box:
+            corner, size = (box.x, box.y), (box.width, box.height)
+            above.add_patch(Rectangle(corner, *size, fill=False, color=FOUND))
+        below.imshow(pixels)
+        below.set_xlabel(f"{answer.read_as}\n{answer.best:.1%}", fontsize=9)
+        for panel in (above, below):
+            panel.set(xticks=[], yticks=[])
     return figure
