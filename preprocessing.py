@@ -1,5 +1,6 @@
 """Picture bytes → the model's input: upright, the digit found, black on white."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from io import BytesIO
 from typing import NamedTuple
@@ -24,6 +25,8 @@ PAPER_SIDE, CLOSING_SIDE, TONES_SIDE, COLOUR_SIDE = 32, 64, 64, 32
 LONGEST_SIDE = 65_535
 # Each scan of a progressive JPEG passes over all of it; cameras write about ten.
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 30
+# Ink on darker paper would be blown up with its noise.
+DARKEST_PAPER = 24
 # Below this a picture's deviation from its paper is rounding error.
 EVEN = 1e-3
 # A line of ruled paper crosses at least this much of the picture.
@@ -70,12 +73,16 @@ def prepare(data: bytes, max_pixels: int = 64_000_000) -> Prepared:
     Raises TooManyPixels for more than `max_pixels`, going by the header, and
     InvalidImage for whatever else cannot be read.
     """
+    return next(looks(data, max_pixels))
+
+
+def looks(data: bytes, max_pixels: int) -> Iterator[Prepared]:
+    """What `prepare` gives, then other ways to see the picture, if that is no digit."""
     picture, (width, height), picture_format = decode(data, max_pixels)
-    pixels, box = to_model_input(picture)
-    if box is not None:
-        scale = width / picture.shape[1], height / picture.shape[0]
-        box = scale_box(box, *scale, (width, height))
-    return Prepared(pixels, box, picture_format)
+    scale = width / picture.shape[1], height / picture.shape[0]
+    for pixels, found in model_inputs(picture):
+        box = found and scale_box(found, *scale, (width, height))
+        yield Prepared(pixels, box, picture_format)
 
 
 # Bytes → array
@@ -182,18 +189,36 @@ def reduced_by(picture: np.ndarray, longest: int) -> float:
 
 def to_model_input(picture: np.ndarray) -> tuple[np.ndarray, Box | None]:
     """uint8 (height, width[, 3]) → float32 (140, 90, 3) in [0, 1] and the box."""
+    return next(model_inputs(picture))
+
+
+def model_inputs(picture: np.ndarray) -> Iterator[tuple[np.ndarray, Box | None]]:
+    """The likeliest input and its box, then with other ink, in negative, and whole."""
     grey = to_grey(picture)
     small = reduce(grey, SEARCH_SIDE).astype(np.float32)
     paper, light_ink = evened(small)
     if light_ink:
         grey, small = 255 - grey, 255 - small
-    ink = all_ink(small / paper)
+    even = small / paper
+    likelier, other = closings(even)
+    ink = ink_on(likelier, even)
+    yield closeup(grey, paper, ink)
+    yield closeup(grey, paper, ink_on(other, even))
+    paper = np.maximum(255 - paper, DARKEST_PAPER)
+    even = (255 - small) / paper
+    yield closeup(255 - grey, paper, ink_on(closings(even)[0], even))
+    yield framed(ink), None
+
+
+def closeup(
+    grey: np.ndarray, paper: np.ndarray, ink: np.ndarray
+) -> tuple[np.ndarray, Box | None]:
+    """Find the digit on an ink map, and frame it as the larger picture shows it."""
     found = find_digit(ink)
     if found is None:
         return framed(ink), None
-    if grey.shape == small.shape:
+    if grey.shape == ink.shape:
         return framed(cut(ink, found, 0.05)[0]), found
-    # What was found on a small copy is cut from the larger picture.
     scale = reduced_by(grey, SEARCH_SIDE)
     box = scale_box(found, scale, scale, grey.shape[::-1])
     around, (x, y) = cut(grey, box, 0.25)
@@ -201,8 +226,8 @@ def to_model_input(picture: np.ndarray) -> tuple[np.ndarray, Box | None]:
     thumb = closing_thumb(even)
     widest = 3 * scale * stroke_width(ink, found) / reduced_by(even, CLOSING_SIDE)
     ink = ink_on(closed(thumb, widest), even)
-    closeup, _ = cut(ink, box._replace(x=box.x - x, y=box.y - y), 0.05)
-    return framed(closeup), box
+    part, _ = cut(ink, box._replace(x=box.x - x, y=box.y - y), 0.05)
+    return framed(part), box
 
 
 def to_grey(picture: np.ndarray) -> np.ndarray:
@@ -234,7 +259,7 @@ def evened(small: np.ndarray) -> tuple[np.ndarray, bool]:
         # What deviates most strongly from the paper is the ink.
         deviation = small - paper
         light_ink = bool((deviation * deviation * deviation).mean() > EVEN)
-    return np.maximum(255 - paper if light_ink else paper, 24), light_ink
+    return np.maximum(255 - paper if light_ink else paper, DARKEST_PAPER), light_ink
 
 
 def two_tones(small: np.ndarray) -> tuple[float, float] | None:
@@ -311,8 +336,8 @@ def ink_on(paper: np.ndarray, even: np.ndarray) -> np.ndarray:
     return np.clip(1 - even / enlarge(paper, even.shape), 0, 1)
 
 
-def all_ink(even: np.ndarray) -> np.ndarray:
-    """Ink in strokes of any width that a digit in the picture may have."""
+def closings(even: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The paper around bold strokes and around fine ones, the likelier first."""
     thumb = closing_thumb(even)
     bold = closed(thumb, 0.4 * min(thumb.shape))
     fine = closed(thumb, 0.12 * min(thumb.shape))
@@ -321,7 +346,7 @@ def all_ink(even: np.ndarray) -> np.ndarray:
     kept = few_inside(ink_on(fine, thumb))
     dark = strong > 0.5 * rank(strong, 0.997)
     is_fine = dark.any() and rank(kept[dark] / strong[dark], 0.5) > 0.8
-    return ink_on(fine if is_fine else bold, even)
+    return (fine, bold) if is_fine else (bold, fine)
 
 
 def few_inside(ink: np.ndarray) -> np.ndarray:

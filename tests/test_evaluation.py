@@ -11,7 +11,7 @@ from pictures import RESOURCES
 from PIL import Image
 
 import app as service
-from preprocessing import DETAIL_SIDE, decode, prepare, reduce
+from preprocessing import DETAIL_SIDE, decode, reduce
 from training.data import own_photos
 from training.evaluate import metrics, packaging
 from training.evaluate.answers import answers
@@ -94,7 +94,7 @@ def test_many_are_answered_as_the_service_does():
     photos = own_photos(RESOURCES / "mnist_sample")[:70]
     with ThreadPoolExecutor() as pool:
         given = answers(pool, photos, "photos")
-    alone = [service.classify(prepare(photo.content).pixels) for photo in photos]
+    alone = [service.read(photo.content)[1] for photo in photos]
     assert [answer.sample for answer in given] == photos
     assert np.array_equal([answer.probabilities for answer in given], alone)
 

@@ -40,7 +40,7 @@ def sixteen_bits(image):
 
 
 def read(data: bytes) -> str:
-    return service.ranked(service.classify(prepare(data).pixels))[0]["class"]
+    return service.ranked(service.read(data)[1])[0]["class"]
 
 
 @pytest.fixture(scope="module")

@@ -20,11 +20,15 @@ import numpy as np
 from app import INPUT_SHAPE, MODEL, ROOT, classify
 from training.data import Sample, evaluation_sets
 from training.evaluate import metrics
-from training.evaluate.answers import Answer, answers, labels_and_probabilities
+from training.evaluate.answers import (
+    Answer,
+    answers,
+    as_it_is,
+    labels_and_probabilities,
+)
 from training.evaluate.corruptions import CORRUPTIONS, corrupted
 from training.evaluate.empty import empty_sets, rendered
 from training.evaluate.failures import save_failures
-from training.evaluate.inputs import as_it_is
 from training.evaluate.packaging import VARIANTS, open_picture, repackaged
 from training.evaluate.plots import (
     corruption_plot,
@@ -211,7 +215,7 @@ def main() -> None:
         {name: spread(samples, arguments.limit) for name, samples in sets.items()}
         for sets in (digits, empty)
     )
-    # A spawned process does not import a __main__.py, and so no TensorFlow.
+    # Each process loads the service: neither model nor threads survive a fork.
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
         score(partial(answers, pool), digits, empty, names, arguments)
 

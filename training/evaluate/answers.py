@@ -1,9 +1,6 @@
-"""Ask the service's model about many pictures, which are prepared side by side.
+"""Ask the service about many pictures, side by side, as a request would."""
 
-It is the same path as that of a request, `prepare` and `classify`.
-"""
-
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
 from typing import NamedTuple
@@ -11,13 +8,12 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from app import classify
+from app import read
 from training.data import Sample
-from training.evaluate.inputs import Change, as_it_is, changed_input
 
-# Inputs that may wait for the model; one is 150 KB.
-WAITING = 1024
 CHUNK = 16
+# The bytes of a picture and its number in the set → the bytes of another.
+Change = Callable[[bytes, int], bytes]
 
 
 class Answer(NamedTuple):
@@ -37,20 +33,23 @@ class Answer(NamedTuple):
         return self.read_as == self.sample.label
 
 
+def as_it_is(data: bytes, _number: int) -> bytes:
+    return data
+
+
+def answer(change: Change, sample: Sample, number: int) -> Answer:
+    """What the service says of the picture after the change."""
+    sample = sample._replace(content=change(sample.content, number))
+    return Answer(sample, read(sample.content)[1])
+
+
 def answers(
     pool: Executor, samples: list[Sample], title: str, change: Change = as_it_is
 ) -> list[Answer]:
-    """`change` is made to the bytes of every picture before it is prepared."""
-    return list(tqdm(read(pool, samples, change), title, len(samples), leave=False))
-
-
-def read(pool: Executor, samples: list[Sample], change: Change) -> Iterator[Answer]:
-    job = partial(changed_input, change)
-    for start in range(0, len(samples), WAITING):
-        some = samples[start : start + WAITING]
-        numbers = range(start, start + len(some))
-        for sample, pixels in pool.map(job, some, numbers, chunksize=CHUNK):
-            yield Answer(sample, classify(pixels))
+    jobs = pool.map(
+        partial(answer, change), samples, range(len(samples)), chunksize=CHUNK
+    )
+    return list(tqdm(jobs, title, len(samples), leave=False, unit=" pictures"))
 
 
 def labels_and_probabilities(given: list[Answer]) -> tuple[np.ndarray, np.ndarray]:

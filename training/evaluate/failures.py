@@ -4,7 +4,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from preprocessing import INPUT_WIDTH, Prepared, decode, eight_bits, prepare
+from app import read
+from preprocessing import INPUT_WIDTH, Prepared, decode, eight_bits
 from training.data import NO_DIGIT
 from training.evaluate.answers import Answer
 
@@ -29,7 +30,7 @@ def contact_sheet(wrong: list[Answer]) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     for place, failure in enumerate(shown):
         x, y = place % COLUMNS * width, place // COLUMNS * height
-        prepared = prepare(failure.sample.content)
+        prepared, _ = read(failure.sample.content)
         sheet.paste(with_box(failure.sample.content, prepared), (x, y))
         seen = eight_bits(prepared.pixels * 255)
         sheet.paste(Image.fromarray(seen), (x + TILE + 4, y))

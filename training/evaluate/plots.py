@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image, ImageOps
 
-from preprocessing import prepare
+from app import read
 from training.evaluate.answers import Answer, labels_and_probabilities
 from training.evaluate.metrics import calibration_error, reliability, wilson
 
@@ -75,7 +75,7 @@ def examples_plot(given: list[Answer]) -> Figure:
     figure = Figure(figsize=(1.2 * len(chosen), 3.4), layout="constrained")
     panels = figure.subplots(2, len(chosen), squeeze=False)
     for (above, below), answer in zip(panels.T, chosen, strict=True):
-        pixels, box, _ = prepare(answer.sample.content)
+        (pixels, box, _), _ = read(answer.sample.content)
         picture = ImageOps.exif_transpose(Image.open(BytesIO(answer.sample.content)))
         above.imshow(picture, cmap="gray")
         if box:

@@ -2,15 +2,21 @@
 
 from pathlib import Path
 
-from app import classify
+import app
 from benchmarks.peers.protocol import answer_each, versions_of
-from preprocessing import prepare
 
 
 def read(path: str) -> int:
-    return int(classify(prepare(Path(path).read_bytes()).pixels).argmax())
+    return int(app.read(Path(path).read_bytes())[1].argmax())
 
 
 if __name__ == "__main__":
-    packages = ("tensorflow", "keras", "opencv-python-headless", "pillow", "numpy")
+    packages = (
+        "tensorflow",
+        "ai-edge-litert",
+        "keras",
+        "opencv-python-headless",
+        "pillow",
+        "numpy",
+    )
     answer_each(read, versions_of(*packages))
