@@ -7,6 +7,7 @@ from PIL import Image
 
 import app as service
 from preprocessing import prepare
+from training.evaluate import packaging
 
 # Pictures of the set that may be read wrong.
 FLOORS = {"photos_mit": 4, "mnist_sample": 1, "optdigits_sample": 3}
@@ -26,6 +27,13 @@ def test_real_digits_are_read(name):
     ]
     assert len(pictures) >= 100
     assert len(wrong) <= FLOORS[name], wrong
+
+
+@pytest.mark.parametrize("name", ["0_102", "1_097", "2_096", "5_096", "9_088"])
+def test_a_photo_that_lies_on_a_larger_page_is_read(name):
+    photo = next((RESOURCES / "photos_mit").glob(f"*/{name}.*"))
+    page = packaging.repackaged("on a plain page", photo.read_bytes(), 0)
+    assert probabilities(page).argmax() == int(name[0])
 
 
 def test_blank_paper_gets_no_confident_answer():
