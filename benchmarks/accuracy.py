@@ -18,18 +18,18 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from benchmarks.environments import (
+    ENVIRONMENT,
+    ROOT,
+    LeftOut,
+    finish,
+    last_line,
+    python_of,
+)
 from training.data import Sample, evaluation_sets
 
-ROOT = Path(__file__).parent.parent
 RESOURCES = ROOT / "tests" / "resources"
 PEERS_FOLDER = ROOT / "benchmarks" / "peers"
-CACHE = ROOT / "benchmarks" / "cache"
-# Alike for every peer, whatever the shell has set.
-ENVIRONMENT = {
-    "CUDA_VISIBLE_DEVICES": "-1",
-    "KERAS_BACKEND": "tensorflow",
-    "TF_CPP_MIN_LOG_LEVEL": "3",
-}
 PNG_SIGNATURE = b"\x89PNG"
 # Which pictures --limit draws.
 SEED = 0
@@ -50,10 +50,6 @@ PEERS = {
     "digit-recognizer-py": Peer("digit_recognizer_py"),
     "Keras MNIST convnet": Peer("keras_convnet"),
 }
-
-
-class LeftOut(Exception):
-    """Why a peer gives no answers, in a line."""
 
 
 class Reading(NamedTuple):
@@ -82,44 +78,10 @@ def write_pictures(sets: Sets, folder: Path) -> list[Path]:
     return paths
 
 
-def python_of(folder: str) -> str:
-    """The Python that runs a peer, its environment made anew if the pins changed."""
-    requirements = PEERS_FOLDER / folder / "requirements.txt"
-    if not requirements.exists():
-        return sys.executable
-    environment = CACHE / folder
-    python, stamp = environment / "bin" / "python", environment / "installed.txt"
-    if not stamp.exists() or stamp.read_text() != requirements.read_text():
-        finish([sys.executable, "-m", "venv", "--clear", str(environment)])
-        pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-        finish([*pip, "-r", str(requirements)])
-        # Written last: without it the environment is half made.
-        stamp.write_text(requirements.read_text())
-    return str(python)
-
-
-def finish(command: list[str]) -> None:
-    with TemporaryFile("w+") as log:
-        # What it does can take minutes: its progress goes where the bars go.
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **ENVIRONMENT},
-            stdout=sys.stderr,
-            stderr=log,
-        )
-        if done.returncode:
-            raise LeftOut(last_line(log))
-
-
-def last_line(log) -> str:
-    log.seek(0)
-    return log.read().strip().rpartition("\n")[2] or "it ended without a word"
-
-
 def ask(name: str, peer: Peer, listing: Path, data: Path) -> Reading:
-    python, module = python_of(peer.folder), f"benchmarks.peers.{peer.folder}"
-    if (PEERS_FOLDER / peer.folder / "train.py").exists():
+    folder = PEERS_FOLDER / peer.folder
+    python, module = python_of(folder), f"benchmarks.peers.{peer.folder}"
+    if (folder / "train.py").exists():
         finish([python, "-m", f"{module}.train", str(data)])
     lines = answers([python, "-m", f"{module}.run", *peer.options], name, listing)
     versions, *digits = map(json.loads, lines)

@@ -118,7 +118,7 @@ def tutorial(folder: Path, port: int) -> Launch:
         f"--timeout={ours['timeout']}",
         f"--keep-alive={ours['keepalive']}",
     ]
-    here = ROOT / "benchmarks" / "tutorial"
+    here = ROOT / "benchmarks" / "servers" / "tutorial"
     return Launch(command, here, {"STATIC_FOLDER": str(folder)})
 
 

@@ -25,7 +25,7 @@ CORS(app)
 CLASS = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
 CLASS_LEN = len(CLASS)
 ALLOWED_EXT = ["jpg", "jpeg", "png"]
-MODEL = load_model("../../model.keras")
+MODEL = load_model("../../../model.keras")
 
 
 @app.route("/")

@@ -1,0 +1,55 @@
+"""What peers are run in: an environment of their own where they have requirements."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryFile
+
+ROOT = Path(__file__).parent.parent
+CACHE = ROOT / "benchmarks" / "cache"
+# Alike for every peer, whatever the shell has set.
+ENVIRONMENT = {
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "KERAS_BACKEND": "tensorflow",
+    "TF_CPP_MIN_LOG_LEVEL": "3",
+}
+
+
+class LeftOut(Exception):
+    """Why a peer takes no part, in a line."""
+
+
+def python_of(folder: Path) -> str:
+    """The Python that runs a peer, its environment made anew if the pins changed."""
+    requirements = folder / "requirements.txt"
+    if not requirements.exists():
+        return sys.executable
+    environment = CACHE / folder.name
+    python, stamp = environment / "bin" / "python", environment / "installed.txt"
+    if not stamp.exists() or stamp.read_text() != requirements.read_text():
+        finish([sys.executable, "-m", "venv", "--clear", str(environment)])
+        pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
+        finish([*pip, "-r", str(requirements)])
+        # Written last: without it the environment is half made.
+        stamp.write_text(requirements.read_text())
+    return str(python)
+
+
+def finish(command: list[str]) -> None:
+    with TemporaryFile("w+") as log:
+        # What it does can take minutes: its progress goes where the bars go.
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **ENVIRONMENT},
+            stdout=sys.stderr,
+            stderr=log,
+        )
+        if done.returncode:
+            raise LeftOut(last_line(log))
+
+
+def last_line(log) -> str:
+    log.seek(0)
+    return log.read().strip().rpartition("\n")[2] or "it ended without a word"
