@@ -25,7 +25,7 @@ data:
 	$(if $(DATA),,$(error DATA=DIR names the folder with the data))
 
 bench: $(DEV)
-	$(VENV)/bin/python -m benchmarks.throughput
+	$(VENV)/bin/python -m benchmarks.throughput $(OPTIONS)
 
 bench-accuracy: $(DEV)
 	$(VENV)/bin/python -m benchmarks.accuracy $(if $(DATA),--data $(DATA)) $(if $(LIMIT),--limit $(LIMIT))

@@ -10,26 +10,31 @@ the reason.
 import argparse
 import json
 import os
-import shutil
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from statistics import quantiles
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
 from benchmarks import launches
 from benchmarks.client import Answer, Load, NoAnswer, ask, multipart, ranking
-from benchmarks.environments import CACHE, ENVIRONMENT, ROOT, LeftOut
+from benchmarks.environments import CACHE, ROOT, LeftOut
 from benchmarks.processes import tree_cpu_seconds, tree_memory_mb
 from benchmarks.report import FLOOR, Figures, Point, Results, plot, report
+from benchmarks.running import (
+    Running,
+    error_log,
+    running,
+    seconds_to_first_answer,
+    settle,
+    started,
+    stop,
+)
 
 PHOTO = ROOT / "tests" / "resources" / "photos_mit" / "7" / "7_087.jpg"
 DIGIT = "7"
@@ -37,11 +42,6 @@ SIZES = ("90x140", "720x1120", "3000x4000")
 CONNECTIONS = (1, 4, 16, 64)
 ROUNDS, SECONDS, BURN_IN_SECONDS = 3, 5, 1
 
-# The import of TensorFlow alone takes half a minute on a busy machine.
-START_SECONDS, STOP_SECONDS = 180, 30
-ASK_EVERY_SECONDS = 0.02
-# A worker that still starts keeps a core busy; one that rests uses less than this.
-REST_SECONDS, REST_CPU_SECONDS, SETTLE_SECONDS = 0.5, 0.05, 30
 FIRST_ANSWERS = 4
 
 
@@ -51,71 +51,6 @@ class Reading(NamedTuple):
     wall: float
     server_cpu: float
     client_cpu: float
-
-
-class Running(NamedTuple):
-    process: subprocess.Popen
-    port: int
-    began: float
-
-
-@contextmanager
-def running(server: launches.Server) -> Iterator[Running]:
-    port = launches.free_port()
-    with TemporaryDirectory() as folder, TemporaryFile() as log:
-        launch = server.start(Path(folder), port)
-        with started(launch, log) as process:
-            try:
-                yield Running(process, port, time.perf_counter())
-            except BaseException:
-                log.seek(0)
-                shutil.copyfileobj(log, sys.stderr.buffer)
-                raise
-            finally:
-                stop(process)
-
-
-def started(launch: launches.Launch, log, **pipes) -> subprocess.Popen:
-    return subprocess.Popen(
-        launch.command,
-        cwd=launch.folder,
-        env={**os.environ, **ENVIRONMENT, **launch.environment},
-        stderr=log,
-        start_new_session=True,
-        **{"stdout": subprocess.DEVNULL, **pipes},
-    )
-
-
-def stop(process: subprocess.Popen) -> None:
-    process.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_SECONDS)
-    # Whatever its workers left behind would disturb the next one.
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def seconds_to_first_answer(server: Running, picture: bytes) -> float:
-    request = multipart(picture, server.port)
-    while server.process.poll() is None:
-        with suppress(NoAnswer, OSError):
-            ask(server.port, request)
-            return time.perf_counter() - server.began
-        if time.perf_counter() - server.began > START_SECONDS:
-            raise NoAnswer(f"it does not answer within {START_SECONDS} s")
-        time.sleep(ASK_EVERY_SECONDS)
-    raise NoAnswer("it ended before its first answer")
-
-
-def settle(process: subprocess.Popen) -> None:
-    """Until all workers rest: then all have started."""
-    used, deadline = tree_cpu_seconds(process.pid), time.monotonic() + SETTLE_SECONDS
-    while time.monotonic() < deadline:
-        time.sleep(REST_SECONDS)
-        before, used = used, tree_cpu_seconds(process.pid)
-        if used - before < REST_CPU_SECONDS:
-            return
 
 
 def checked_class(server: Running, request: bytes, is_ours: bool) -> str:
@@ -176,7 +111,8 @@ def run_server(name: str, pictures: dict[str, bytes], options, results) -> None:
     server = launches.ALL[name]
     with running(server) as instance:
         smallest = min(pictures.values(), key=len)
-        results.starts[name].append(seconds_to_first_answer(instance, smallest))
+        start_seconds = seconds_to_first_answer(instance, smallest)
+        results.starts[name].append(start_seconds)
         settle(instance.process)
         for size, picture in pictures.items():
             request = multipart(picture, instance.port)
@@ -188,10 +124,10 @@ def run_server(name: str, pictures: dict[str, bytes], options, results) -> None:
 
 def run_floor(pictures: dict[str, bytes], options, results) -> None:
     """The bare loop on as many cores as the service has workers, at the same time."""
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, error_log() as log:
         copy = Path(folder)
         launches.copy_service(copy)
-        loops = [start_loop(copy, core) for core in cores()]
+        loops = [start_loop(copy, core, log) for core in cores()]
         try:
             for size, picture in pictures.items():
                 (copy / "picture").write_bytes(picture)
@@ -206,11 +142,11 @@ def cores() -> list[int]:
     return sorted(os.sched_getaffinity(0))[: launches.WORKERS]
 
 
-def start_loop(folder: Path, core: int) -> subprocess.Popen:
+def start_loop(folder: Path, core: int, log) -> subprocess.Popen:
     script = str(ROOT / "benchmarks" / "floor.py")
     launch = launches.Launch([sys.executable, script, str(core)], folder, {})
     pipe = subprocess.PIPE
-    return started(launch, None, stdin=pipe, stdout=pipe, text=True)
+    return started(launch, log, stdin=pipe, stdout=pipe, text=True)
 
 
 def floor_figures(
