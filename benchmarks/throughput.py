@@ -67,9 +67,9 @@ def measure(
     server: Running, request: bytes, connections: int, expected: str, seconds: float
 ) -> Figures:
     load = Load(server.port, request, connections, expected)
-    load.run(BURN_IN_SECONDS)
+    load.run(BURN_IN_SECONDS, least=connections)
     begin = read_clocks(server.process)
-    answers = load.run(seconds)
+    answers = load.run(seconds, least=2 * connections)
     end = read_clocks(server.process)
     memory = tree_memory_mb(server.process.pid)
     load.drain()
