@@ -10,10 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.client import HOST
 from benchmarks.environments import CACHE, ROOT, finish, python_of
 
 SERVERS = ROOT / "benchmarks" / "servers"
-HOST = "127.0.0.1"
 WORKERS = 2
 GUNICORN = [sys.executable, "-m", "gunicorn", "app:app"]
 

@@ -12,6 +12,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from benchmarks.environments import ROOT
 
@@ -156,9 +157,7 @@ def plot(results: Results, path: Path) -> None:
 
 def draw(axes, points: dict[Point, Figures], what: str) -> None:
     """A line for each server over the connections, dotted: the usual preparation."""
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    axes.grid(alpha=0.3)
+    scale(axes, sorted({point.connections for point in points} - {0}))
     names = list(dict.fromkeys(point.server for point in points))
     colours = {}
     for name in names:
@@ -172,3 +171,13 @@ def draw(axes, points: dict[Point, Figures], what: str) -> None:
         colour = colours.setdefault(framework, f"C{len(colours)}")
         style = ":" if name.endswith("usual preparation") else "-"
         axes.plot(*zip(*mine, strict=True), style, color=colour, marker="o", label=name)
+
+
+def scale(axes, counts: list[int]) -> None:
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(counts, counts)
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.grid(alpha=0.3)
