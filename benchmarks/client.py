@@ -159,9 +159,12 @@ def ask(port: int, request: bytes) -> bytes:
 
 def ranking(body: bytes) -> list[str]:
     """The classes of an answer, which must be the ten digits, the likeliest first."""
-    ranked = json.loads(body)["classification_result"]
-    probabilities = [entry["prob"] for entry in ranked]
-    classes = [entry["class"] for entry in ranked]
+    try:
+        ranked = json.loads(body)["classification_result"]
+        probabilities = [entry["prob"] for entry in ranked]
+        classes = [entry["class"] for entry in ranked]
+    except (ValueError, KeyError) as error:
+        raise NoAnswer(f"it answers {body[:300]!r}") from error
     is_ranked = probabilities == sorted(probabilities, reverse=True)
     if sorted(classes) != CLASSES or not is_ranked:
         raise NoAnswer(f"it does not rank the digits: {ranked}")

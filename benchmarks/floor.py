@@ -35,6 +35,7 @@ def repeat(app, data: bytes, seconds: float) -> list[float]:
 
 
 def main() -> None:
+    # As the service does with its workers.
     os.sched_setaffinity(0, {int(sys.argv[1])})
     sys.path.insert(0, os.getcwd())
     import app

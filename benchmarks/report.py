@@ -80,7 +80,7 @@ def starts(results: Results) -> str:
 def section(medians: dict[Point, Figures], size: str, count: int) -> str:
     figures = {p.server: f for p, f in medians.items() if p[1:] == (size, count)}
     floor = medians.get(Point(FLOOR, size, 0))
-    lines = [f"| {size}, {count} connections | {' | '.join(COLUMNS)} | failed |"]
+    lines = [f"| {size}, connections: {count} | {' | '.join(COLUMNS)} | failed |"]
     lines += [f"|{'---|' * (len(COLUMNS) + 2)}"]
     lines += [row(n, [*map(three_digits, f[:5])], f.failed) for n, f in figures.items()]
     if floor:

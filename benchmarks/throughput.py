@@ -41,7 +41,7 @@ DIGIT = "7"
 SIZES = ("90x140", "720x1120", "3000x4000")
 CONNECTIONS = (1, 4, 16, 64)
 ROUNDS, SECONDS, BURN_IN_SECONDS = 3, 5, 1
-
+# Before the load, to see whether they agree.
 FIRST_ANSWERS = 4
 
 
@@ -175,7 +175,8 @@ def measure_all(options: argparse.Namespace) -> Results:
         for name in options.servers:
             if name in results.left_out:
                 continue
-            print(f"Round {number} of {options.rounds}: {name}", file=sys.stderr)
+            now = time.strftime("%H:%M:%S")
+            print(f"{now} round {number} of {options.rounds}: {name}", file=sys.stderr)
             try:
                 run(name, pictures, options, results)
             except (LeftOut, NoAnswer, OSError) as reason:
