@@ -16,8 +16,8 @@ BURN_IN_SECONDS = 1
 
 def answer(app, data: bytes) -> str:
     """Bytes → JSON, as app.predict does it between taking the file and sending."""
-    picture = app.prepare(data, app.MAX_PIXELS)
-    result = app.ranked(app.classify(picture.pixels))
+    picture, probabilities = app.read(data)
+    result = app.ranked(probabilities)
     name = app.UPLOADS.save(data, app.EXTENSIONS[picture.format][0])
     image_url = f"http://127.0.0.1:5000/static/uploads/{name}"
     box = picture.box and picture.box._asdict()

@@ -40,7 +40,7 @@ PHOTO = ROOT / "tests" / "resources" / "photos_mit" / "7" / "7_087.jpg"
 DIGIT = "7"
 SIZES = ("90x140", "720x1120", "3000x4000")
 CONNECTIONS = (1, 4, 16, 64)
-ROUNDS, SECONDS, BURN_IN_SECONDS = 3, 5, 1
+ROUNDS, SECONDS, BURN_IN_SECONDS = 3, 3, 1
 # Before the load, to see whether they agree.
 FIRST_ANSWERS = 4
 
