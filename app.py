@@ -38,7 +38,7 @@ EXTENSIONS = {"JPEG": ("jpg", "jpeg"), "PNG": ("png",)}
 ALLOWED_EXT = {extension for known in EXTENSIONS.values() for extension in known}
 # Below this best probability a picture is looked at in other ways, of which one counts
 # that gives at least the other.
-SURE, VERY_SURE = 0.9, 0.99
+SURE, VERY_SURE = 0.97, 0.99
 # What a multipart form may hold besides the file: boundaries, headers, small fields.
 FORM_BYTES = 1_000_000
 
