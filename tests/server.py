@@ -24,7 +24,7 @@ class Server:
         while time.monotonic() < deadline:
             assert self.process.poll() is None, "the server ended"
             with suppress(requests.ConnectionError):
-                if requests.get(self.url + "/ready", timeout=10).ok:
+                if requests.get(self.url + "/ready", timeout=60).ok:
                     return
             time.sleep(0.1)
         raise TimeoutError("the server does not get ready")
