@@ -71,7 +71,9 @@ def post_fork(server, worker):
     # A request changes threads several times, which on one core costs no wake-up of
     # another, and the caches stay warm. With fewer workers a core would lie idle.
     if server.num_workers >= len(CORES) > 0:
-        os.sched_setaffinity(0, {worker.core})
+        # Where that is forbidden, or the core is gone, it runs on any.
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, {worker.core})
 
 
 def post_worker_init(worker):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 INPUT_WIDTH, INPUT_HEIGHT = 90, 140
 # The digit fills at most this much of the input; the rest is paper.
@@ -103,7 +103,7 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int], s
         fraction = DETAIL_SIDE / max(width, height)
         image.draft(None, (int(width * fraction) or 1, int(height * fraction) or 1))
         image.load()
-        reduced_size = image.size
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
         ImageOps.exif_transpose(image, in_place=True)
         picture = to_array(image)
     except InvalidImage:
@@ -112,7 +112,9 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int], s
     except (OSError, SyntaxError, ValueError, OverflowError, AssertionError) as error:
         message = "The file is not a JPEG or PNG picture that can be read."
         raise InvalidImage(message) from error
-    size = (width, height) if image.size == reduced_size else (height, width)
+    # Damaged files hold any number there, or even text.
+    is_turned = orientation in range(5, 9)
+    size = (height, width) if is_turned else (width, height)
     return picture, size, picture_format
 
 

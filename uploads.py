@@ -1,5 +1,6 @@
 """Save pictures under unguessable names in a folder that stays within its bounds."""
 
+import contextlib
 import errno
 import logging
 import os
@@ -70,7 +71,8 @@ class Uploads:
             self._create(part, data)
             part.replace(self.folder / name)
         except BaseException as error:
-            part.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
             if isinstance(error, OSError) and error.errno in NO_ROOM:
                 raise NoRoom from error
             raise

@@ -71,6 +71,15 @@ def test_a_turned_photo_is_read_and_boxed_upright(photo, orientation, image_form
     assert prepare(data).box == pytest.approx(upright, abs=3)
 
 
+def test_the_box_of_a_turned_photo_that_is_nearly_square_fits():
+    stored, exif = Image.new("L", (559, 560), 255), Image.Exif()
+    stored.paste(0, (0, 250, 559, 290))
+    exif[0x0112] = 6
+    x, y, width, height = prepare(as_bytes(stored, "JPEG", exif=exif)).box
+    assert x + width <= 560
+    assert y + height <= 559
+
+
 @pytest.mark.parametrize(
     ("ink", "ground"),
     [

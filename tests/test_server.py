@@ -2,10 +2,12 @@
 
 import http.client
 import os
+import runpy
 import signal
 import socket
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -127,6 +129,16 @@ def test_every_core_has_a_worker_of_its_own(two_cores, start_server):
     assert first | second == two_cores
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only on Linux")
+def test_a_worker_starts_where_no_process_may_choose_its_core(monkeypatch):
+    def forbidden(_process, _cores):
+        raise PermissionError
+
+    hooks = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    hooks["post_fork"](SimpleNamespace(num_workers=10**6), SimpleNamespace(core=0))
+
+
 def test_fewer_workers_than_cores_may_use_all(two_cores, start_server):
     assert workers_cores(start_server(WEB_CONCURRENCY="1")) == [two_cores]
 
@@ -149,6 +161,8 @@ def test_request_in_flight_is_answered_before_the_end(start_server):
     head += f"\r\nContent-Type: {FORM['Content-Type']}\r\n\r\n"
     with socket.create_connection((address.hostname, address.port)) as client:
         client.sendall(head.encode() + body[:100])
+        # Whoever is answered later has come in later.
+        assert requests.get(server.url + "/ready", timeout=60).ok
         wait_until_stopping(server)
         client.sendall(body[100:])
         assert client.makefile("rb").readline().startswith(b"HTTP/1.1 200")

@@ -115,7 +115,7 @@ def thing(rng: Rng, height: int, width: int) -> np.ndarray:
 
 
 def stained(rng: Rng, height: int, width: int) -> np.ndarray:
-    """Paper with drops, fog or a tinted half."""
+    """Paper with drops or fog."""
     picture = bare_paper(rng, height, width)
     middle = Box(width // 4, height // 4, width // 2, height // 2)
     way = (spatter, fog)[rng.integers(2)]
