@@ -84,7 +84,7 @@ def seconds_to_first_answer(server: Running, picture: bytes) -> float:
             return time.perf_counter() - server.began
         if time.perf_counter() - server.began > START_SECONDS:
             raise NoAnswer(f"it does not answer within {START_SECONDS} s")
-        time.sleep(ASK_EVERY_SECONDS)
+        time.sleep(ASK_EVERY_SECONDS)  # asking takes CPU from what is starting
     raise NoAnswer("it ended before its first answer")
 
 
@@ -92,7 +92,7 @@ def settle(process: subprocess.Popen) -> None:
     """Until all workers rest: then all have started."""
     used, deadline = tree_cpu_seconds(process.pid), time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
-        time.sleep(REST_SECONDS)
+        time.sleep(REST_SECONDS)  # the time over which rest is judged
         before, used = used, tree_cpu_seconds(process.pid)
         if used - before < REST_CPU_SECONDS:
             return

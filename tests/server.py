@@ -26,7 +26,7 @@ class Server:
             with suppress(requests.ConnectionError):
                 if requests.get(self.url + "/ready", timeout=60).ok:
                     return
-            time.sleep(0.1)
+            time.sleep(0.1)  # a refused connection comes back at once
         raise TimeoutError("the server does not get ready")
 
 

@@ -108,9 +108,11 @@ def test_malformed_chunk_is_refused(connection):
 @pytest.fixture
 def two_cores():
     if not hasattr(os, "sched_setaffinity"):
+        # Elsewhere the service pins no worker either.
         pytest.skip("only Linux tells on which cores a process runs")
     cores = os.sched_getaffinity(0)
     if len(cores) < 2:
+        # There is nothing to share out; CI has two.
         pytest.skip("needs two cores")
     os.sched_setaffinity(0, sorted(cores)[:2])
     yield set(sorted(cores)[:2])

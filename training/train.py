@@ -206,8 +206,7 @@ def calibrate(model: keras.Model, folder: Path) -> None:
     """Fit the confidence to the scenes in a folder; also prints how many are right."""
     images, labels = scenes_of(folder)
     inputs = np.repeat(images[..., np.newaxis] / np.float32(255), 3, axis=-1)
-    # Thousands at once, for which predict is made.
-    answers = model.predict(inputs, verbose=0)
+    answers = model.predict(inputs, verbose=0)  # made for thousands at once
     is_digit = labels != NO_DIGIT
     answers, labels = answers[is_digit], labels[is_digit]
     temperature = best_temperature(answers, labels)

@@ -51,7 +51,7 @@ def predict():
     image = Image.open(path).convert("RGB").resize((90, 140))
     image = np.array(image) / 255.0
     image = np.expand_dims(image, axis=0)
-    prediction = MODEL.predict(image)[0]
+    prediction = MODEL.predict(image)[0]  # as tutorials do: that is what is measured
 
     result = []
     for i in range(CLASS_LEN):
