@@ -1,26 +1,17 @@
 """The digit recognition service: POST /predict reads the digit in a picture."""
 
-import os
 import threading
 from io import BytesIO
 from pathlib import Path
 
-# Training may run on another backend, the service does not.
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# A picture takes the CPU a millisecond; on a GPU each worker would claim all memory.
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-
-import keras
 import numpy as np
-import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 from flask import Flask, Request, abort, request, url_for
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from preprocessing import InvalidImage, Prepared, TooManyPixels, looks
+from runtime import Interpreter, keras, tf
 from settings import (
     MAX_PIXELS,
     MAX_UPLOAD_BYTES,

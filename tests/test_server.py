@@ -6,6 +6,7 @@ import runpy
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -143,6 +144,15 @@ def test_a_worker_starts_where_no_process_may_choose_its_core(monkeypatch):
 
 def test_fewer_workers_than_cores_may_use_all(two_cores, start_server):
     assert workers_cores(start_server(WEB_CONCURRENCY="1")) == [two_cores]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only on Linux")
+def test_what_is_imported_before_the_fork_starts_no_thread():
+    # After it that thread would be missing, and whoever waits for it would hang.
+    count = "import os, runtime; print(len(os.listdir('/proc/self/task')))"
+    command = [sys.executable, "-c", count]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, check=True)
+    assert int(ended.stdout) == 1
 
 
 def test_preload_is_refused_before_the_model_is_loaded():
