@@ -27,7 +27,7 @@ def cpus() -> int:
 
 bind = f"0.0.0.0:{settings.PORT}"
 
-# A prediction keeps a core busy; more workers only cost memory, about 420 MB each.
+# A prediction keeps a core busy; more workers only cost memory, over 100 MB each.
 workers = settings.whole_number("WEB_CONCURRENCY", cpus(), most=1000)
 # Threads share the model, and one that waits for a slow client lets the others run.
 worker_class = "gthread"

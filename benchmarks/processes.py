@@ -19,12 +19,16 @@ def tree_cpu_seconds(root: int) -> float:
 
 def tree_memory_mb(root: int) -> float:
     """Proportional: what several share is divided among them."""
-    kilobytes = 0
+    megabytes = 0.0
     for process, _ in tree(root):
         with suppress(*GONE):
-            text = Path(f"/proc/{process}/smaps_rollup").read_text()
-            kilobytes += int(re.search(r"\nPss: *(\d+) kB", text)[1])
-    return kilobytes / 1000
+            megabytes += memory_mb(process)
+    return megabytes
+
+
+def memory_mb(process: int) -> float:
+    text = Path(f"/proc/{process}/smaps_rollup").read_text()
+    return int(re.search(r"\nPss: *(\d+) kB", text)[1]) / 1000
 
 
 def tree(root: int) -> Iterator[tuple[int, list[str]]]:

@@ -1,5 +1,7 @@
 """Pictures without a digit: paper, noise, textures, blobs, scribbles, lines, things."""
 
+from collections.abc import Callable
+
 import cv2
 import numpy as np
 
@@ -18,22 +20,32 @@ from training.render import (
     scene_size,
 )
 
+# Height and width → a picture of that size.
+Kind = Callable[[Rng, int, int], np.ndarray]
+SCRIBBLE_SHARE = 0.15
+
 
 def empty_scene(rng: Rng) -> np.ndarray:
     """Blank paper, noise, textures, blobs, scribbles, rows of them, lines, things."""
-    if chance(rng, 0.15):
+    if chance(rng, SCRIBBLE_SHARE):
         return scribble(rng)
+    return photographed(rng, (*NOTHING, *SOMETHING))
+
+
+def nothing(rng: Rng) -> np.ndarray:
+    """Blank paper, noise or a texture."""
+    return photographed(rng, NOTHING)
+
+
+def something(rng: Rng) -> np.ndarray:
+    """What was drawn or lies there, but is no digit."""
+    if chance(rng, SCRIBBLE_SHARE):
+        return scribble(rng)
+    return photographed(rng, SOMETHING)
+
+
+def photographed(rng: Rng, kinds: tuple[Kind, ...]) -> np.ndarray:
     height, width = scene_size(rng)
-    kinds = (
-        bare_paper,
-        plain_noise,
-        texture,
-        blobs,
-        scribbled_rows,
-        lines_alone,
-        thing,
-        stained,
-    )
     kind = kinds[rng.integers(len(kinds))]
     picture = camera(rng, np.ascontiguousarray(kind(rng, height, width), np.float32))
     if chance(rng, 0.12):
@@ -120,3 +132,7 @@ def stained(rng: Rng, height: int, width: int) -> np.ndarray:
     middle = Box(width // 4, height // 4, width // 2, height // 2)
     way = (spatter, fog)[rng.integers(2)]
     return np.clip(way(rng, picture, middle), 0, 255)
+
+
+NOTHING = bare_paper, plain_noise, texture
+SOMETHING = blobs, scribbled_rows, lines_alone, thing, stained

@@ -27,7 +27,7 @@ from training.evaluate.answers import (
     labels_and_probabilities,
 )
 from training.evaluate.corruptions import CORRUPTIONS, corrupted
-from training.evaluate.empty import empty_sets, rendered
+from training.evaluate.empty import RENDERED, empty_sets, rendered
 from training.evaluate.failures import save_failures
 from training.evaluate.packaging import VARIANTS, open_picture, repackaged
 from training.evaluate.plots import (
@@ -110,7 +110,9 @@ def score_empty(ask: Ask, sets: Sets, failures: Path | None) -> None:
     columns = (f"best probability above {100 * level:.0f} %" for level in SURE)
     begin_table("Pictures without a digit", "set", "pictures", *columns)
     for name, samples in sets.items():
-        given = ask(samples, name, rendered if name == "rendered" else as_it_is)
+        given = ask(
+            samples, name, partial(rendered, name) if name in RENDERED else as_it_is
+        )
         sure = [sum(answer.best > level for answer in given) for level in SURE]
         row(name, f"{len(given):,}", *(share(number, len(given)) for number in sure))
         save_failures([a for a in given if a.best > SURE[0]], failures, name)

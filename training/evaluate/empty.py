@@ -5,17 +5,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from training import empty
 from training.data import NO_DIGIT, Sample, as_picture, fashion, handwritten62
-from training.empty import empty_scene
 
 # Training seeds its scenes with other numbers.
 SEED = 500
-RENDERED = 500
+COUNT = 500
+RENDERED = {
+    "paper_noise_textures": empty.nothing,
+    "scribbles_lines_things": empty.something,
+}
 
 
 def empty_sets(directory: Path) -> dict[str, list[Sample]]:
-    """Those that are there. The pictures of "rendered" come from `rendered`."""
-    sets = {"rendered": [Sample(b"", NO_DIGIT, "rendered")] * RENDERED}
+    """Those that are there. What is rendered is made when it is asked for."""
+    sets = {name: [Sample(b"", NO_DIGIT, name)] * COUNT for name in RENDERED}
     if (directory / "fashion_mnist").is_dir():
         sets["fashion"] = [as_picture(sample) for sample in fashion(directory, "test")]
     if (directory / "handwritten62.zip").exists():
@@ -23,8 +27,8 @@ def empty_sets(directory: Path) -> dict[str, list[Sample]]:
     return sets
 
 
-def rendered(_data: bytes, number: int) -> bytes:
-    """Paper, noise, a texture, blobs, scribbles, lines or things."""
-    picture = empty_scene(np.random.default_rng((SEED, number)))
+def rendered(name: str, _data: bytes, number: int) -> bytes:
+    """A PNG of one of RENDERED."""
+    picture = RENDERED[name](np.random.default_rng((SEED, number)))
     blue_first = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".png", blue_first)[1].tobytes()
