@@ -64,8 +64,8 @@ def nworkers_changed(server, new_value, old_value):
 
 
 def on_starting(server):
-    # Half of a worker's memory and of its start are these libraries; what is frozen
-    # is not touched, and so not copied, by a worker's garbage collector.
+    # Most of a worker's memory are these libraries; what is frozen is not touched, and
+    # so not copied, by a worker's garbage collector.
     importlib.import_module("runtime")
     gc.freeze()
 
