@@ -27,9 +27,7 @@ SCRIBBLE_SHARE = 0.15
 
 def empty_scene(rng: Rng) -> np.ndarray:
     """Blank paper, noise, textures, blobs, scribbles, rows of them, lines, things."""
-    if chance(rng, SCRIBBLE_SHARE):
-        return scribble(rng)
-    return photographed(rng, (*NOTHING, *SOMETHING))
+    return scribbled_or(rng, (*NOTHING, *SOMETHING))
 
 
 def nothing(rng: Rng) -> np.ndarray:
@@ -39,9 +37,11 @@ def nothing(rng: Rng) -> np.ndarray:
 
 def something(rng: Rng) -> np.ndarray:
     """What was drawn or lies there, but is no digit."""
-    if chance(rng, SCRIBBLE_SHARE):
-        return scribble(rng)
-    return photographed(rng, SOMETHING)
+    return scribbled_or(rng, SOMETHING)
+
+
+def scribbled_or(rng: Rng, kinds: tuple[Kind, ...]) -> np.ndarray:
+    return scribble(rng) if chance(rng, SCRIBBLE_SHARE) else photographed(rng, kinds)
 
 
 def photographed(rng: Rng, kinds: tuple[Kind, ...]) -> np.ndarray:
