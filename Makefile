@@ -3,7 +3,8 @@ VENV := .venv
 RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
-.PHONY: run test lint data train evaluate bench bench-accuracy
+UV := $(VENV)/uv/bin/uv
+.PHONY: run test lint data train evaluate bench bench-accuracy lock audit
 
 run: $(RUN)
 	exec $(VENV)/bin/python -m gunicorn app:app
@@ -34,11 +35,24 @@ bench: $(DEV)
 bench-accuracy: $(DEV)
 	$(VENV)/bin/python -m benchmarks.accuracy $(if $(DATA),--data $(DATA)) $(if $(LIMIT),--limit $(LIMIT))
 
+# All that requirements.txt draws in, with hashes, for each Python and each system at once.
+# What is locked stays as it is where it can; OPTIONS=--upgrade takes the newest.
+lock: $(UV)
+	$(UV) pip compile requirements.txt --output-file requirements.lock --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" $(OPTIONS)
+
+# Asks the advisories of the Python Package Index about each locked package.
+audit: $(UV)
+	$(UV) tool run pip-audit==2.10.1 --strict --disable-pip --require-hashes --requirement requirements.lock
+
+$(UV):
+	$(PYTHON) -m venv $(VENV)/uv
+	$(VENV)/uv/bin/python -m pip install --disable-pip-version-check uv==0.13.9
+
 # A stamp is written last: without it the environment is half made and made again.
-$(RUN): requirements.txt
+$(RUN): requirements.lock
 	test -e $@ || $(PYTHON) -m venv --clear $(VENV)
 	rm -f $@
-	$(PIP) -r requirements.txt
+	$(PIP) --require-hashes -r requirements.lock
 	touch $@
 
 $(DEV): requirements-dev.txt $(RUN)
