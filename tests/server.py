@@ -30,15 +30,11 @@ class Server:
         raise TimeoutError("the server does not get ready")
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 @contextmanager
 def running_server(**environment: str):
-    port = free_port()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     environment = {**os.environ, **environment, "PORT": str(port)}
     with subprocess.Popen(GUNICORN, cwd=ROOT, env=environment) as process:
         server = Server(process, f"http://127.0.0.1:{port}")

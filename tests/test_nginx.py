@@ -2,15 +2,20 @@
 
 import socket
 import ssl
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from pictures import seven
-from proxy import running_nginx
-from server import ROOT, free_port
+from programs import program
+from server import ROOT
+
+from deploy.local_nginx import SERVICE, Proxy, free_port, running_nginx
 
 UPLOADS = ROOT / "static" / "uploads"
 TOO_MUCH = bytes(30_000_000)
@@ -27,6 +32,19 @@ FORGED = {
 OWN_HEADERS = {"Accept-Ranges", "Connection", "Date", "ETag", "Keep-Alive", "Server"}
 
 
+@contextmanager
+def nginx(folder: Path, service_port: int, patience: str = "15s") -> Iterator[Proxy]:
+    program("nginx")
+    program("openssl")
+    replaced = {
+        SERVICE: f"server 127.0.0.1:{service_port};",
+        "root /srv/digit-recognition;": f"root {ROOT};",
+        "proxy_read_timeout 15s;": f"proxy_read_timeout {patience};",
+    }
+    with running_nginx(folder, replaced) as proxy:
+        yield proxy
+
+
 @pytest.fixture(scope="module")
 def service(start_server):
     return start_server(WEB_CONCURRENCY="1", TRUSTED_PROXIES="1")
@@ -35,13 +53,13 @@ def service(start_server):
 @pytest.fixture(scope="module")
 def proxy(service, tmp_path_factory):
     port = urlsplit(service.url).port
-    with running_nginx(tmp_path_factory.mktemp("nginx"), port) as proxy:
+    with nginx(tmp_path_factory.mktemp("nginx"), port) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def deserted(tmp_path):
-    with running_nginx(tmp_path, free_port()) as proxy:
+    with nginx(tmp_path, free_port()) as proxy:
         yield proxy
 
 
@@ -61,7 +79,7 @@ def echo(tmp_path):
     with (
         ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server,
         ThreadPoolExecutor() as threads,
-        running_nginx(tmp_path, server.server_port) as proxy,
+        nginx(tmp_path, server.server_port) as proxy,
     ):
         threads.submit(server.serve_forever)
         yield proxy
@@ -173,10 +191,9 @@ def test_client_learns_that_the_service_is_down(deserted):
 
 
 def test_client_learns_that_the_service_hangs(tmp_path):
-    patience = {"proxy_read_timeout 60s;": "proxy_read_timeout 1s;"}
     with (
         socket.create_server(("127.0.0.1", 0)) as silent,
-        running_nginx(tmp_path, silent.getsockname()[1], patience) as proxy,
+        nginx(tmp_path, silent.getsockname()[1], "1s") as proxy,
     ):
         assert_readable_refusal(proxy.ask("GET"), 504)
 
@@ -191,7 +208,7 @@ def test_plain_http_leads_to_https_with_its_method(proxy):
 
 def begun(proxy, sent: bytes) -> socket.socket:
     address = urlsplit(proxy.url)
-    plain = socket.create_connection((address.hostname, address.port))
+    plain = socket.create_connection((address.hostname, address.port), timeout=60)
     context = ssl.create_default_context(cafile=proxy.certificate)
     client = context.wrap_socket(plain, server_hostname=address.hostname)
     client.sendall(sent)

@@ -1,5 +1,7 @@
-"""Starts nginx with deploy/nginx.conf for the tests, on free ports."""
+"""nginx with nginx.conf on free ports of this machine, in a folder of its own."""
 
+import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -8,11 +10,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import requests
-from programs import program
-from server import ROOT, free_port
 
+ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "deploy" / "nginx.conf"
 TEMPORARY = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+SERVICE = "server 127.0.0.1:5000;"
+# Where Debian has nginx, outside the PATH of most users.
+PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
 
 
 class Proxy(NamedTuple):
@@ -27,38 +31,35 @@ class Proxy(NamedTuple):
 
 
 @contextmanager
-def running_nginx(
-    folder: Path, service_port: int, replaced: dict[str, str] | None = None
-) -> Iterator[Proxy]:
+def running_nginx(folder: Path, replaced: dict[str, str]) -> Iterator[Proxy]:
     plain, tls = free_port(), free_port()
     make_certificate(folder)
-    here = {
+    config = folder / "nginx.conf"
+    here = local(folder, plain, tls)
+    config.write_text(with_replaced(CONFIG.read_text(), replaced | here))
+    plain_url, url = f"http://127.0.0.1:{plain}", f"https://127.0.0.1:{tls}"
+    with subprocess.Popen([PROGRAM, "-c", config, "-g", "daemon off;"]) as process:
+        try:
+            wait_until_listening(process, plain_url)
+            yield Proxy(plain_url, url, str(folder / "fullchain.pem"))
+        finally:
+            process.terminate()
+
+
+def local(folder: Path, plain: int, tls: int) -> dict[str, str]:
+    temporary = "".join(f"{name}_temp_path {folder}/{name};\n" for name in TEMPORARY)
+    return {
         "user www-data;": "user root;",
         "/run/nginx.pid": f"{folder}/nginx.pid",
         "/var/log/nginx": f"{folder}",
-        "http {": "http {\n" + temporary_folders(folder),
+        "http {": "http {\n" + temporary,
         "listen 80;": f"listen 127.0.0.1:{plain};",
         "listen 443 ssl;": f"listen 127.0.0.1:{tls} ssl;",
         # Not every machine has IPv6.
         "listen [::]:80;": "",
         "listen [::]:443 ssl;": "",
         "/etc/ssl/digit-recognition": f"{folder}",
-        "127.0.0.1:5000": f"127.0.0.1:{service_port}",
-        "root /srv/digit-recognition;": f"root {ROOT};",
     }
-    config = folder / "nginx.conf"
-    config.write_text(with_replaced(CONFIG.read_text(), here | (replaced or {})))
-    command = [program("nginx"), "-c", config, "-g", "daemon off;"]
-    with subprocess.Popen(command) as process:
-        try:
-            wait_until_listening(process, f"http://127.0.0.1:{plain}")
-            yield Proxy(
-                f"http://127.0.0.1:{plain}",
-                f"https://127.0.0.1:{tls}",
-                str(folder / "fullchain.pem"),
-            )
-        finally:
-            process.terminate()
 
 
 def with_replaced(text: str, replaced: dict[str, str]) -> str:
@@ -68,12 +69,14 @@ def with_replaced(text: str, replaced: dict[str, str]) -> str:
     return text
 
 
-def temporary_folders(folder: Path) -> str:
-    return "".join(f"{name}_temp_path {folder}/{name};\n" for name in TEMPORARY)
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def make_certificate(folder: Path) -> None:
-    command = [program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
     command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
     command += ["-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"]
     subprocess.run(command, check=True, capture_output=True)
