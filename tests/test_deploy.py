@@ -1,0 +1,75 @@
+"""What an operator copies from deploy/ is valid, and agrees with the service."""
+
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from kubernetes_validate import validate
+from programs import program
+from server import ROOT
+
+DEPLOY = ROOT / "deploy"
+UNIT = (DEPLOY / "digit-recognition.service").read_text()
+OBJECTS = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
+KINDS = {each["kind"]: each for each in OBJECTS}
+POD = KINDS["Deployment"]["spec"]["template"]
+GRACEFUL_TIMEOUT = runpy.run_path(str(ROOT / "gunicorn.conf.py"))["graceful_timeout"]
+
+
+def test_systemd_accepts_the_unit(tmp_path):
+    copy = tmp_path / "digit-recognition.service"
+    copy.write_text(
+        UNIT.replace("/srv/digit-recognition/.venv/bin/python", sys.executable)
+    )
+    command = [program("systemd-analyze"), "verify", copy]
+    verified = subprocess.run(command, capture_output=True, text=True)
+    assert (verified.returncode, verified.stderr) == (0, "")
+
+
+def test_systemd_does_not_kill_what_gunicorn_lets_end():
+    stop = int(re.search(r"^TimeoutStopSec=(\d+)$", UNIT, re.M)[1])
+    assert stop > GRACEFUL_TIMEOUT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a switch")
+def test_the_service_writes_no_machine_code():
+    # What MemoryDenyWriteExecute forbids; 65 is PR_SET_MDWE, 22 says it is unknown.
+    start = (
+        "import ctypes; libc = ctypes.CDLL(None, use_errno=True)\n"
+        "if libc.prctl(65, 1, 0, 0, 0): raise SystemExit(ctypes.get_errno())\n"
+        "import app; print(app.model_answers())"
+    )
+    ended = subprocess.run([sys.executable, "-c", start], cwd=ROOT, capture_output=True)
+    if ended.returncode == 22:
+        # The switch came with Linux 6.3.
+        pytest.skip("this kernel has no such switch")
+    assert ended.stdout == b"True\n"
+
+
+def test_hadolint_accepts_the_dockerfile():
+    command = [Path(sys.executable).with_name("hadolint"), DEPLOY / "Dockerfile"]
+    linted = subprocess.run(command, capture_output=True, text=True)
+    assert (linted.returncode, linted.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_kubernetes_accepts_the_object(kind):
+    validate(KINDS[kind], "1.34", strict=True)
+
+
+def test_kubernetes_objects_are_about_the_same_pods():
+    labels = POD["metadata"]["labels"]
+    assert KINDS["Service"]["spec"]["selector"] == labels
+    assert KINDS["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    assert KINDS["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
+    target = KINDS["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]["name"]
+    assert target == KINDS["Deployment"]["metadata"]["name"]
+
+
+def test_kubernetes_does_not_kill_what_gunicorn_lets_end():
+    pause = POD["spec"]["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert POD["spec"]["terminationGracePeriodSeconds"] > pause + GRACEFUL_TIMEOUT
