@@ -8,6 +8,7 @@ import socket
 import threading
 from pathlib import Path
 
+from flask import request
 from gunicorn.http.errors import ParseException
 
 import settings
@@ -90,9 +91,24 @@ def post_worker_init(worker):
     worker.wsgi.register_error_handler(
         ParseException, lambda error: ({"error": "The body is malformed."}, 400)
     )
+    worker.wsgi.after_request(corked)
+
+
+def corked(response):
+    # gunicorn writes head and body apart. Once a proxy has the head of an answer it
+    # cannot ask another host any more, so both leave together.
+    cork(request.environ["gunicorn.socket"], True)
+    return response
+
+
+def cork(connection, is_held):
+    # Only Linux has it, and only for TCP.
+    with contextlib.suppress(AttributeError, OSError):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, is_held)
 
 
 def post_request(worker, req, environ, resp):
+    cork(environ.get("gunicorn.socket"), False)
     # A client that is still sending gets a reset in place of the answer when the rest
     # of its upload is not read.
     if resp is None or resp.status_code < 400:

@@ -155,6 +155,15 @@ def test_what_is_imported_before_the_fork_starts_no_thread():
     assert int(ended.stdout) == 1
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_CORK"), reason="only on Linux")
+def test_head_and_body_of_an_answer_come_together(server):
+    address = urlsplit(server.url)
+    with socket.create_connection((address.hostname, address.port)) as client:
+        for _ in range(100):
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.recv(10_000).endswith(b"}\n")
+
+
 def test_preload_is_refused_before_the_model_is_loaded():
     start = subprocess.run(
         [*GUNICORN, "--preload"], cwd=ROOT, capture_output=True, text=True, timeout=60
