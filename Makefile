@@ -4,10 +4,12 @@ RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
 UV := $(VENV)/uv/bin/uv
-.PHONY: run test lint data train evaluate bench bench-accuracy lock audit
+.PHONY: run install test lint data train evaluate bench bench-accuracy lock audit
 
 run: $(RUN)
 	exec $(VENV)/bin/python -m gunicorn app:app
+
+install: $(RUN)
 
 test: $(DEV)
 	$(VENV)/bin/python -m pytest

@@ -20,6 +20,7 @@ PROGRAM = shutil.which("nginx") or "/usr/sbin/nginx"
 
 
 class Proxy(NamedTuple):
+    process: subprocess.Popen
     plain_url: str
     url: str
     certificate: str
@@ -41,7 +42,7 @@ def running_nginx(folder: Path, replaced: dict[str, str]) -> Iterator[Proxy]:
     with subprocess.Popen([PROGRAM, "-c", config, "-g", "daemon off;"]) as process:
         try:
             wait_until_listening(process, plain_url)
-            yield Proxy(plain_url, url, str(folder / "fullchain.pem"))
+            yield Proxy(process, plain_url, url, str(folder / "fullchain.pem"))
         finally:
             process.terminate()
 

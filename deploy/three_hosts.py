@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import requests
 
+from benchmarks.processes import tree_cpu_seconds
 from deploy.local_nginx import ROOT, SERVICE, Proxy, running_nginx
 
 PICTURE = ROOT / "tests" / "resources" / "photos_mit" / "7" / "7_087.jpg"
@@ -137,6 +138,8 @@ def main() -> None:
         stored = os.listdir(service / "static" / "uploads")
         print(table(client.answers, phases))
         print(summary(client.answers, stored))
+        milliseconds = 1000 * tree_cpu_seconds(proxy.process.pid) / options.requests
+        print(f"nginx took {milliseconds:.2f} ms of CPU a request.")
 
 
 def copy_service(folder: Path) -> None:
