@@ -5,13 +5,13 @@ import gc
 import importlib
 import os
 import socket
-import threading
 from pathlib import Path
 
 from flask import request
 from gunicorn.http.errors import ParseException
 
 import settings
+from worker import Worker
 
 # Those that this process may use, where the system tells.
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -31,7 +31,7 @@ bind = f"0.0.0.0:{settings.PORT}"
 # A prediction keeps a core busy; more workers only cost memory, over 100 MB each.
 workers = settings.whole_number("WEB_CONCURRENCY", cpus(), most=1000)
 # Threads share the model, and one that waits for a slow client lets the others run.
-worker_class = "gthread"
+worker_class = Worker
 threads = 4
 
 # Without a sign of life for so long a worker is replaced; on a busy machine the import
@@ -51,9 +51,8 @@ control_socket_disable = True
 accesslog = "-"
 access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)sms'
 
-# What is read, and for how long, of a refused upload that is still on its way.
+# What is read of a refused upload that is still on its way.
 DRAIN_BYTES = 5 * settings.MAX_UPLOAD_BYTES
-DRAIN_SECONDS = 30
 DRAIN_STEP = 64 * 1024
 
 
@@ -113,11 +112,7 @@ def post_request(worker, req, environ, resp):
     # of its upload is not read.
     if resp is None or resp.status_code < 400:
         return
-    hang_up = environ["gunicorn.socket"].shutdown
-    alarm = threading.Timer(DRAIN_SECONDS, hang_up, [socket.SHUT_RD])
-    alarm.start()
     with contextlib.suppress(OSError, ParseException):
         for _ in range(DRAIN_BYTES // DRAIN_STEP):
             if not req.body.read(DRAIN_STEP):
                 break
-    alarm.cancel()

@@ -20,6 +20,10 @@ MAX_PIXELS = whole_number("MAX_PIXELS", 64_000_000)
 # With room for less, a picture could be gone before its link is opened.
 UPLOADS_MAX_BYTES = whole_number("UPLOADS_MAX_BYTES", 2**31, least=2 * MAX_UPLOAD_BYTES)
 UPLOADS_MAX_AGE_DAYS = whole_number("UPLOADS_MAX_AGE_DAYS", 30, most=36_500)
+# Behind a proxy that keeps an upload until it is complete, one takes milliseconds.
+MAX_REQUEST_SECONDS = whole_number("MAX_REQUEST_SECONDS", 60, most=86_400)
+# 64 phone photos at once wait a second on two cores.
+MAX_WAIT_SECONDS = whole_number("MAX_WAIT_SECONDS", 10, most=86_400)
 # Proxies in front, each of which sets X-Forwarded-For, -Proto, -Host and -Prefix:
 # whatever it does not set, a client may.
 TRUSTED_PROXIES = whole_number("TRUSTED_PROXIES", 0, least=0, most=10)

@@ -1,6 +1,7 @@
 """The documented command, started for real: `gunicorn app:app`."""
 
 import http.client
+import json
 import os
 import runpy
 import signal
@@ -106,6 +107,88 @@ def test_malformed_chunk_is_refused(connection):
     assert connection.getresponse().status == 400
 
 
+def say(server, data: bytes) -> socket.socket:
+    address = urlsplit(server.url)
+    client = socket.create_connection((address.hostname, address.port), timeout=60)
+    client.sendall(data)
+    return client
+
+
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        pytest.param(b"GET /" + 5000 * b"a" + b" HTTP/1.1", 414, id="long address"),
+        pytest.param(b"GET / HTTP/1.1\r\na: " + 9000 * b"a", 431, id="long header"),
+        pytest.param(b"POST / HTTP/1.1\r\nContent-Length: -1", 400, id="length"),
+        pytest.param(b"nonsense", 400, id="nonsense"),
+    ],
+)
+def test_what_is_no_request_is_refused_as_all_else(server, request_head, status):
+    with say(server, request_head + b"\r\n\r\n") as client:
+        answer = http.client.HTTPResponse(client)
+        answer.begin()
+        assert answer.status == status
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+        assert list(json.loads(answer.read())) == ["error"]
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET / HTTP/1.0\r\n\r\n"], ids=["silent", "never hang up"]
+)
+def test_clients_that_only_stay_connected_block_nobody(server, said):
+    # Each took a thread, or its worker, for seconds.
+    others = [say(server, said) for _ in range(100)]
+    assert requests.get(server.url, timeout=15).ok
+    for other in others:
+        other.close()
+
+
+def upload_head(length: int) -> bytes:
+    head = [
+        "POST /predict?save=false HTTP/1.1",
+        "Host: a",
+        f"Content-Length: {length}",
+        f"Content-Type: {FORM['Content-Type']}",
+    ]
+    return ("\r\n".join(head) + "\r\n\r\n").encode()
+
+
+@pytest.fixture(scope="module")
+def impatient_server(start_server):
+    return start_server(
+        WEB_CONCURRENCY="1", MAX_REQUEST_SECONDS="3", MAX_WAIT_SECONDS="1"
+    )
+
+
+@pytest.fixture
+def occupied(impatient_server):
+    """All threads wait for uploads that do not come, until their time is over."""
+    stalled = [say(impatient_server, upload_head(5000) + b"--x") for _ in range(4)]
+    yield stalled
+    for client in stalled:
+        client.close()
+
+
+def test_an_upload_that_stalls_is_refused_in_the_end(occupied):
+    for client in occupied:
+        assert client.makefile("rb").readline().startswith(b"HTTP/1.1 400")
+
+
+def test_who_waited_too_long_may_come_again(impatient_server, occupied):
+    url, files = impatient_server.url + "/predict", {"file": ("7.png", seven())}
+    answer = requests.post(url, files=files, timeout=60)
+    assert answer.status_code == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.json() == {
+        "error": "The service is too busy; try again in some seconds."
+    }
+
+
+def test_a_busy_service_is_ready(impatient_server, occupied):
+    assert requests.get(impatient_server.url + "/ready", timeout=60).ok
+
+
 @pytest.fixture
 def two_cores():
     if not hasattr(os, "sched_setaffinity"):
@@ -175,13 +258,8 @@ def test_preload_is_refused_before_the_model_is_loaded():
 
 def test_request_in_flight_is_answered_before_the_end(start_server):
     server = start_server(WEB_CONCURRENCY="1")
-    address, body = urlsplit(server.url), form(seven())
-    head = (
-        f"POST /predict?save=false HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}"
-    )
-    head += f"\r\nContent-Type: {FORM['Content-Type']}\r\n\r\n"
-    with socket.create_connection((address.hostname, address.port)) as client:
-        client.sendall(head.encode() + body[:100])
+    body = form(seven())
+    with say(server, upload_head(len(body)) + body[:100]) as client:
         # Whoever is answered later has come in later.
         assert requests.get(server.url + "/ready", timeout=60).ok
         wait_until_stopping(server)

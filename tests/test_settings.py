@@ -24,6 +24,8 @@ def run(command, **environment):
         ("MAX_PIXELS", ""),
         ("UPLOADS_MAX_BYTES", "1"),
         ("UPLOADS_MAX_AGE_DAYS", "-1"),
+        ("MAX_REQUEST_SECONDS", "1m"),
+        ("MAX_WAIT_SECONDS", "0"),
         ("TRUSTED_PROXIES", "yes"),
         ("PORT", "70000"),
         ("WEB_CONCURRENCY", "0"),

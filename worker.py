@@ -1,0 +1,131 @@
+"""gunicorn's threaded worker, made to bear slow clients and more work than it can."""
+
+import json
+import socket
+import threading
+import time
+from contextlib import suppress
+from functools import partial
+from selectors import EVENT_READ
+
+from flask import request
+from gunicorn import util
+from gunicorn.workers import gthread
+from werkzeug.exceptions import ServiceUnavailable
+
+from settings import MAX_REQUEST_SECONDS, MAX_WAIT_SECONDS
+
+# For the head of a request, which a proxy or a browser sends at once, and for the
+# client's part of closing a connection.
+SILENCE_SECONDS = 10
+CHECK_SECONDS = 1
+RETRY_AFTER_SECONDS = 5
+
+
+class Worker(gthread.ThreadWorker):
+    def init_process(self):
+        # Connection → until when a thread waits for what its client sends.
+        self.deadlines = {}
+        self.served = threading.local()
+        threading.Thread(target=self.hang_up_on_the_slow, daemon=True).start()
+        super().init_process()
+
+    def load_wsgi(self):
+        super().load_wsgi()
+        self.wsgi.before_request(self.refuse_who_waited_long)
+
+    def refuse_who_waited_long(self):
+        waited = time.monotonic() - self.served.queued_at
+        # All else costs next to nothing, and who is busy is still ready.
+        if waited > MAX_WAIT_SECONDS and request.endpoint == "predict":
+            message = "The service is too busy; try again in some seconds."
+            raise ServiceUnavailable(message, retry_after=RETRY_AFTER_SECONDS)
+
+    def enqueue_req(self, conn):
+        if not (conn.initialized or conn.data_ready):
+            # A thread would wait five seconds for whoever connects and is silent.
+            self.wait(conn, self.on_pending_socket_readable)
+            return
+        conn.queued_at = time.monotonic()
+        super().enqueue_req(conn)
+
+    def wait(self, conn, when_readable):
+        """Let no thread, but the poller wait for the client."""
+        seconds = SILENCE_SECONDS if self.alive else gthread.STOP_KEEPALIVE_LINGER
+        conn.sock.setblocking(False)
+        conn.timeout = time.monotonic() + seconds
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(when_readable, conn))
+
+    def handle(self, conn):
+        self.served.queued_at = conn.queued_at
+        self.deadlines[conn] = time.monotonic() + SILENCE_SECONDS
+        try:
+            return super().handle(conn)
+        finally:
+            del self.deadlines[conn]
+
+    def handle_request(self, req, conn):
+        self.deadlines[conn] = time.monotonic() + MAX_REQUEST_SECONDS
+        return super().handle_request(req, conn)
+
+    def hang_up_on_the_slow(self):
+        while True:
+            time.sleep(CHECK_SECONDS)  # how late a deadline may be noticed
+            now = time.monotonic()
+            for conn, deadline in list(self.deadlines.items()):
+                with suppress(OSError):
+                    if now > deadline + MAX_REQUEST_SECONDS:
+                        # It does not read its answer either.
+                        conn.sock.shutdown(socket.SHUT_RDWR)
+                    elif now > deadline:
+                        conn.sock.shutdown(socket.SHUT_RD)
+
+    def finish_request(self, conn, fs):
+        if fs.exception() or fs.result():
+            super().finish_request(conn, fs)
+        else:
+            self.close_in_turn(conn)
+
+    def close_in_turn(self, conn):
+        # gunicorn would wait up to two seconds for the client to close its end, and
+        # serve nobody meanwhile.
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.forget(conn)
+        else:
+            self.wait(conn, self.read_to_the_end)
+
+    def read_to_the_end(self, conn, client):
+        with suppress(OSError):
+            if client.recv(65_536):
+                return
+        self.poller.unregister(client)
+        self.pending_conns.remove(conn)
+        self.forget(conn)
+
+    def forget(self, conn):
+        self.nr_conns -= 1
+        conn.close()
+
+    def _cap_keepalive(self, deadline):
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
+
+
+def write_error(sock, status, reason, _message):
+    body = json.dumps({"error": f"{reason}."})
+    head = [
+        f"HTTP/1.1 {status} {reason}",
+        "Connection: close",
+        "Content-Type: application/json",
+        "Access-Control-Allow-Origin: *",
+        f"Content-Length: {len(body)}",
+    ]
+    util.write_nonblock(sock, ("\r\n".join(head) + "\r\n\r\n" + body).encode())
+
+
+# What gunicorn refuses before the app sees it would be HTML.
+util.write_error = write_error
