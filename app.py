@@ -3,6 +3,7 @@
 import threading
 from io import BytesIO
 from pathlib import Path
+from posixpath import normpath
 
 import numpy as np
 from flask import Flask, Request, abort, request, url_for
@@ -20,7 +21,7 @@ from settings import (
     UPLOADS_MAX_AGE_DAYS,
     UPLOADS_MAX_BYTES,
 )
-from uploads import NoRoom, Uploads
+from uploads import NoRoom, Uploads, is_upload
 
 ROOT = Path(__file__).parent
 CLASS = list("0123456789")
@@ -67,7 +68,16 @@ class InMemoryRequest(Request):
         return BytesIO()
 
 
-app = Flask(__name__)
+class Service(Flask):
+    def send_static_file(self, filename):
+        # Spelled otherwise it would be served as well.
+        path = Path(normpath(filename))
+        if path.parts[:1] == ("uploads",) and not is_upload(path.name):
+            abort(404)
+        return super().send_static_file(filename)
+
+
+app = Service(__name__)
 app.request_class = InMemoryRequest
 app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES + FORM_BYTES
 app.json.sort_keys = False
@@ -199,7 +209,7 @@ def invalid_image(error):
 
 @app.errorhandler(NoRoom)
 def no_room(error):
-    app.logger.error("No room in %s.", UPLOADS.folder)
+    app.logger.error("No room in %s: %s", UPLOADS.folder, error.__cause__)
     return {"error": "There is no room to save the picture."}, 507
 
 

@@ -1,7 +1,6 @@
 """Save pictures under unguessable names in a folder that stays within its bounds."""
 
 import contextlib
-import errno
 import logging
 import os
 import re
@@ -14,8 +13,6 @@ from typing import NamedTuple
 
 # Only what was saved here is ever deleted; a dot marks what is still being written.
 OWN_NAME = re.compile(r"\.?[0-9a-f]{32}\.(?:jpg|jpeg|png)")
-# A full disk, a used-up quota, a limit on the size of a file.
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 SWEEP_SECONDS = 600
 # Writing takes milliseconds: a temporary file of this age belongs to a killed worker.
 STALE_SECONDS = 3600
@@ -31,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 class NoRoom(Exception):
-    """The disk or the quota is full."""
+    """The disk is full, or nothing may be written to it; the cause says which."""
 
 
 class Stored(NamedTuple):
@@ -56,25 +53,29 @@ class Uploads:
         """Return the new file's name. Raises NoRoom, and then leaves nothing behind."""
         name = f"{secrets.token_hex(16)}.{extension}"
         try:
-            self._write(name, data)
-        except NoRoom:
-            self.sweep()
-            self._write(name, data)
+            self._write_or_make_room(name, data)
+        except OSError as error:
+            raise NoRoom from error
         self._bytes_since_sweep += len(data)
         if self._bytes_since_sweep > self.max_bytes // SWEEP_SHARE:
             self.sweep_due.set()
         return name
+
+    def _write_or_make_room(self, name: str, data: bytes) -> None:
+        try:
+            self._write(name, data)
+        except OSError:
+            self.sweep()
+            self._write(name, data)
 
     def _write(self, name: str, data: bytes) -> None:
         part = self.folder / f".{name}"
         try:
             self._create(part, data)
             part.replace(self.folder / name)
-        except BaseException as error:
+        except BaseException:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno in NO_ROOM:
-                raise NoRoom from error
             raise
 
     def _create(self, part: Path, data: bytes) -> None:
@@ -124,6 +125,10 @@ class Uploads:
         self._swept_at = time.time(), time.monotonic()
         drift = (self._swept_at[0] - wall) - (self._swept_at[1] - steady)
         return abs(drift) > CLOCK_JUMP_SECONDS
+
+
+def is_upload(name: str) -> bool:
+    return bool(OWN_NAME.fullmatch(name)) and not name.startswith(".")
 
 
 def own_files(folder: Path) -> Iterator[Stored]:

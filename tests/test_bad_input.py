@@ -119,6 +119,18 @@ def test_unknown_path_is_refused(client, uploads):
 
 
 @pytest.mark.parametrize(
+    "name", [".gitkeep", f".{'0' * 32}.png", "notes.txt", "a/b.png", "./.gitkeep", "."]
+)
+def test_nothing_but_uploads_is_served_from_their_folder(client, uploads, name):
+    (uploads / "a").mkdir()
+    for path in (".gitkeep", f".{'0' * 32}.png", "notes.txt", "a/b.png"):
+        (uploads / path).write_text("secret")
+    answer = client.get(f"/static/uploads/{name}")
+    assert answer.status_code == 404
+    assert list(answer.json) == ["error"]
+
+
+@pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [("GET", "/predict", "POST"), ("POST", "/", "GET"), ("PUT", "/static/a", "GET")],
 )

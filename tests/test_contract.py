@@ -69,13 +69,41 @@ def test_upload_has_nothing_of_the_name_that_was_sent(post, uploads):
     assert "secret" not in stored.name
 
 
+def assert_no_page(upload):
+    policy = upload.headers["Content-Security-Policy"]
+    assert policy == "default-src 'none'; sandbox"
+    assert upload.headers["X-Content-Type-Options"] == "nosniff"
+
+
 @pytest.mark.parametrize("spelling", ["/static/uploads/", "/static/./uploads/"])
 def test_upload_cannot_act_as_a_page(client, post, spelling):
     url = post().json["image_url"].replace("/static/uploads/", spelling)
     with client.get(url) as upload:
-        policy = upload.headers["Content-Security-Policy"]
-        assert policy == "default-src 'none'; sandbox"
-        assert upload.headers["X-Content-Type-Options"] == "nosniff"
+        assert_no_page(upload)
+
+
+def test_part_of_an_upload_cannot_act_as_a_page(client, post):
+    url = post().json["image_url"]
+    with client.get(url, headers={"Range": "bytes=10-19"}) as part:
+        assert part.status_code == 206
+        assert part.mimetype == "image/png"
+        assert_no_page(part)
+
+
+def test_upload_that_is_still_known_cannot_act_as_a_page(client, post):
+    url = post().json["image_url"]
+    with client.get(url) as upload:
+        known = {"If-None-Match": upload.headers["ETag"]}
+    with client.get(url, headers=known) as unchanged:
+        assert unchanged.status_code == 304
+        assert_no_page(unchanged)
+
+
+def test_upload_that_holds_a_page_is_served_as_the_picture_that_it_is_too(client, post):
+    page = b"<script>alert(1)</script>"
+    with client.get(post(seven() + page, "a.jpg").json["image_url"]) as upload:
+        assert upload.mimetype == "image/png"
+        assert_no_page(upload)
 
 
 def test_box_lies_within_the_picture(post):

@@ -97,9 +97,16 @@ def test_nothing_is_left_when_the_rename_fails(kept, monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(PermissionError):
+    with pytest.raises(NoRoom):
         kept.save(b"7", "png")
     assert list(kept.folder.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written_to_is_no_room(kept):
+    kept.folder.rmdir()
+    kept.folder.write_text("a file where the folder was")
+    with pytest.raises(NoRoom):
+        kept.save(b"7", "png")
 
 
 def test_upload_expires_by_age(kept):
