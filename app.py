@@ -11,6 +11,7 @@ from flask_cors import CORS
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+import intact
 from preprocessing import InvalidImage, Prepared, TooManyPixels, looks
 from runtime import Interpreter, keras, tf
 from settings import (
@@ -157,6 +158,7 @@ def read(data: bytes) -> tuple[Prepared, np.ndarray]:
 
     Raises InvalidImage for what is not a picture.
     """
+    intact.check(data)
     answers = ((look, classify(look.pixels)) for look in looks(data, MAX_PIXELS))
     first = next(answers)
     if first[1].max() >= SURE:

@@ -1,6 +1,7 @@
 """Every refusal is JSON that any origin may read, and leaves nothing on disk."""
 
 from io import BytesIO
+from zlib import crc32
 
 import pytest
 from pictures import as_bytes, drawn_seven, seven
@@ -26,6 +27,17 @@ def without_palette() -> bytes:
     return data[:start] + data[start + 12 + length :]
 
 
+def with_flipped_bit(data: bytes, place: int) -> bytes:
+    flipped = bytearray(data)
+    flipped[place] ^= 1
+    return bytes(flipped)
+
+
+def with_parts(data: bytes, place: int, part: bytes) -> bytes:
+    return data[:place] + 20_000 * part + data[place:]
+
+
+EMPTY_CHUNK = b"\0\0\0\0abCd" + crc32(b"abCd").to_bytes(4)
 NO_FILE = "No file uploaded"
 NOT_ALLOWED = "Not allowed file extension."
 
@@ -67,6 +79,13 @@ def test_request_is_refused(client, uploads, request_parts, message):
         pytest.param(b"7", id="text"),
         pytest.param(seven("GIF"), id="GIF"),
         pytest.param(seven("PNG")[:-200], id="truncated PNG"),
+        pytest.param(seven("PNG")[:-1], id="PNG without its last byte"),
+        pytest.param(seven("PNG")[:-12], id="PNG without its end"),
+        pytest.param(with_flipped_bit(seven("PNG"), -20), id="PNG with a wrong bit"),
+        pytest.param(with_parts(seven("PNG"), 33, EMPTY_CHUNK), id="PNG of chunks"),
+        pytest.param(with_parts(seven("JPEG"), 2, b"\xff\xfe\0\2"), id="JPEG of parts"),
+        pytest.param(with_parts(seven("JPEG"), 2, b"\xff"), id="JPEG of filling"),
+        pytest.param(with_parts(seven("JPEG"), -2, b"\xff"), id="JPEG filled inside"),
         pytest.param(without_palette(), id="PNG without its palette"),
         pytest.param(seven("JPEG") + 40 * b"\xff\xda", id="JPEG of many scans"),
         pytest.param(seven("JPEG")[:500], id="truncated JPEG"),
