@@ -1,6 +1,8 @@
 """The digit recognition service: POST /predict reads the digit in a picture."""
 
+import struct
 import threading
+import warnings
 from io import BytesIO
 from pathlib import Path
 from posixpath import normpath
@@ -23,6 +25,9 @@ from settings import (
     UPLOADS_MAX_BYTES,
 )
 from uploads import NoRoom, Uploads, is_upload
+
+# Pillow has one for every oddity of a picture, which could be thousands in each.
+warnings.filterwarnings("ignore", module="PIL")
 
 ROOT = Path(__file__).parent
 CLASS = list("0123456789")
@@ -160,7 +165,11 @@ def read(data: bytes) -> tuple[Prepared, np.ndarray]:
     """
     intact.check(data)
     answers = ((look, classify(look.pixels)) for look in looks(data, MAX_PIXELS))
-    first = next(answers)
+    try:
+        first = next(answers)
+    except struct.error as error:
+        # Pillow writes the EXIF data anew when it turns a picture.
+        raise InvalidImage("The EXIF data of the picture is damaged.") from error
     if first[1].max() >= SURE:
         return first
     # Perhaps the ink was taken for paper, or shade for ink.

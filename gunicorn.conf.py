@@ -1,6 +1,7 @@
 """Read by gunicorn by itself when it is started in this folder: `gunicorn app:app`."""
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import os
@@ -54,6 +55,8 @@ access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)sms'
 # What is read of a refused upload that is still on its way.
 DRAIN_BYTES = 5 * settings.MAX_UPLOAD_BYTES
 DRAIN_STEP = 64 * 1024
+# From /usr/include/malloc.h.
+M_MMAP_THRESHOLD = -3
 
 
 def nworkers_changed(server, new_value, old_value):
@@ -77,12 +80,19 @@ def pre_fork(server, worker):
 
 
 def post_fork(server, worker):
+    return_memory()
     # A request changes threads several times, which on one core costs no wake-up of
     # another, and the caches stay warm. With fewer workers a core would lie idle.
     if server.num_workers >= len(CORES) > 0:
         # Where that is forbidden, or the core is gone, it runs on any.
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, {worker.core})
+
+
+def return_memory():
+    # Else the C library keeps what a huge picture took, in the hope of the next one.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").mallopt(M_MMAP_THRESHOLD, 8_000_000)
 
 
 def post_worker_init(worker):
