@@ -31,12 +31,12 @@ class Server:
 
 
 @contextmanager
-def running_server(**environment: str):
+def running_server(folder: Path = ROOT, **environment: str):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, **environment, "PORT": str(port)}
-    with subprocess.Popen(GUNICORN, cwd=ROOT, env=environment) as process:
+    with subprocess.Popen(GUNICORN, cwd=folder, env=environment) as process:
         server = Server(process, f"http://127.0.0.1:{port}")
         try:
             server.wait_until_ready()
