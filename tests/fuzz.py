@@ -1,0 +1,66 @@
+"""Look for picture bytes on which the service fails, guided by coverage (atheris).
+
+python -m tests.fuzz [--seconds SECONDS] [--seed SEED]
+
+Prints how many were tried. Whatever is not answered as a picture or refused as none is
+a crash, which is shown with the bytes, and the script exits with another code than 0.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import atheris
+
+with atheris.instrument_imports(include=["PIL", "preprocessing", "intact"]):
+    import intact
+    import preprocessing
+
+import app as service
+from tests.hostile_pictures import chunk, good_pictures, polyglots
+
+MAX_BYTES = 100_000
+# Larger ones only take longer.
+service.MAX_PIXELS = 1_000_000
+
+
+def read(data: bytes) -> None:
+    if data.startswith(intact.PNG_SIGNATURE):
+        data = with_checksums(data)
+    try:
+        picture, probabilities = service.read(data)
+    except preprocessing.InvalidImage:
+        return
+    assert picture.format in service.EXTENSIONS
+    assert len(service.ranked(probabilities)) == service.CLASS_LEN
+
+
+def with_checksums(png: bytes) -> bytes:
+    """Otherwise every change would be refused for the checksum that is wrong then."""
+    start, whole = len(intact.PNG_SIGNATURE), intact.PNG_SIGNATURE
+    while start + 12 <= len(png):
+        length, kind = intact.PNG_HEAD.unpack_from(png, start)
+        end = start + 8 + length
+        whole += chunk(kind, png[start + 8 : end])
+        start = end + 4
+    return whole
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    with TemporaryDirectory() as corpus:
+        pictures = [*good_pictures(), *(data for _, data in polyglots())]
+        for number, picture in enumerate(pictures):
+            Path(corpus, str(number)).write_bytes(picture)
+        limits = [f"-max_len={MAX_BYTES}", "-timeout=10", "-rss_limit_mb=4096"]
+        limits += [f"-max_total_time={args.seconds}", f"-seed={args.seed}"]
+        atheris.Setup([sys.argv[0], *limits, corpus], read)
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
