@@ -16,9 +16,6 @@ OWN_NAME = re.compile(r"\.?[0-9a-f]{32}\.(?:jpg|jpeg|png)")
 SWEEP_SECONDS = 600
 # Writing takes milliseconds: a temporary file of this age belongs to a killed worker.
 STALE_SECONDS = 3600
-# A wall clock that moved this much against the steady one since the last sweep was set,
-# and the ages say nothing.
-CLOCK_JUMP_SECONDS = 3600
 # Sweeps leave an eighth of the limit free and come after a 64th is written,
 # so that eight workers together stay below the limit.
 HEADROOM_SHARE = 8
@@ -46,7 +43,7 @@ class Uploads:
         self.max_age_seconds = max_age_days * 86_400
         self._bytes_since_sweep = 0
         self.sweep_due = threading.Event()
-        self._swept_at = time.time(), time.monotonic()
+        self._began = time.time() - time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
 
     def save(self, data: bytes, extension: str) -> str:
@@ -109,22 +106,20 @@ class Uploads:
             excess -= file.size
 
     def _without_expired(self) -> list[Stored]:
-        now, ages_are_known = time.time(), not self._clock_jumped()
-        kept = []
+        now, kept = self._now(), []
         for file in own_files(self.folder):
             unfinished = file.path.name.startswith(".")
             limit = STALE_SECONDS if unfinished else self.max_age_seconds
-            if ages_are_known and now - file.modified > limit:
+            if now - file.modified > limit:
                 delete(file.path)
             elif not unfinished:
                 kept.append(file)
         return kept
 
-    def _clock_jumped(self) -> bool:
-        wall, steady = self._swept_at
-        self._swept_at = time.time(), time.monotonic()
-        drift = (self._swept_at[0] - wall) - (self._swept_at[1] - steady)
-        return abs(drift) > CLOCK_JUMP_SECONDS
+    def _now(self) -> float:
+        # A clock that is set forward ages nothing: the steady one goes on as before.
+        # After one that is set back, what is new would seem old on the steady one.
+        return min(time.time(), self._began + time.monotonic())
 
 
 def is_upload(name: str) -> bool:

@@ -160,8 +160,12 @@ def test_file_from_the_future_stays(kept):
     assert future.exists()
 
 
-def test_clock_that_jumps_expires_nothing(kept, monkeypatch):
+@pytest.mark.parametrize("days", [400, -400])
+def test_clock_that_jumps_expires_nothing(kept, monkeypatch, days):
     saved, clock = save_aged(kept, days=0), time.time
-    monkeypatch.setattr(uploads_module.time, "time", lambda: clock() + 400 * DAY)
+    monkeypatch.setattr(uploads_module.time, "time", lambda: clock() + days * DAY)
+    new = save_aged(kept, days=0)
+    kept.sweep()
     kept.sweep()
     assert saved.exists()
+    assert new.exists()
