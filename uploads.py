@@ -62,7 +62,8 @@ class Uploads:
         try:
             self._write(name, data)
         except OSError:
-            self.sweep()
+            with contextlib.suppress(OSError):
+                self.sweep()
             self._write(name, data)
 
     def _write(self, name: str, data: bytes) -> None:

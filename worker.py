@@ -1,6 +1,7 @@
 """gunicorn's threaded worker, made to bear slow clients and more work than it can."""
 
 import json
+import select
 import socket
 import threading
 import time
@@ -40,6 +41,16 @@ class Worker(gthread.ThreadWorker):
         if waited > MAX_WAIT_SECONDS and request.endpoint == "predict":
             message = "The service is too busy; try again in some seconds."
             raise ServiceUnavailable(message, retry_after=RETRY_AFTER_SECONDS)
+
+    def set_accept_enabled(self, enabled):
+        super().set_accept_enabled(enabled)
+        if not (enabled or self.alive):
+            # Whoever is connected already is answered, and whoever comes later learns
+            # at once that nobody is here, instead of at the end.
+            for listener in self.sockets:
+                while select.select([listener], [], [], 0)[0]:
+                    self.accept(listener)
+                listener.close()
 
     def enqueue_req(self, conn):
         if not (conn.initialized or conn.data_ready):
