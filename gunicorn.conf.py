@@ -56,7 +56,8 @@ access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)sms'
 DRAIN_BYTES = 5 * settings.MAX_UPLOAD_BYTES
 DRAIN_STEP = 64 * 1024
 # From /usr/include/malloc.h.
-M_MMAP_THRESHOLD = -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+LARGE_BYTES = 8_000_000
 
 
 def nworkers_changed(server, new_value, old_value):
@@ -92,7 +93,10 @@ def post_fork(server, worker):
 def return_memory():
     # Else the C library keeps what a huge picture took, in the hope of the next one.
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL("libc.so.6").mallopt(M_MMAP_THRESHOLD, 8_000_000)
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+        # With that set it would give back also what every request needs again.
+        libc.mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BYTES)
 
 
 def post_worker_init(worker):
