@@ -131,14 +131,14 @@ def terminated(seconds) -> Result:
 
 
 def reloaded(seconds) -> Result:
-    with service() as (server, _), Clients(server.url) as clients:
-        run_for(2)
+    with service() as (server, uploads), Clients(server.url) as clients:
+        run_for(1)
         old = workers(server)
         server.process.send_signal(signal.SIGHUP)
         recovery = until(lambda: not old & workers(server))
-        run_for(2)
+        run_for(1)
         clients.__exit__()
-        missing = lost(clients.answers)
+        missing = lost(clients.answers, uploads)
     longest = max(answer.seconds for answer in clients.answers)
     note = f"longest answer {longest:.1f} s, {clients.retried} asked again"
     failed = clients.failed()
