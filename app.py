@@ -8,7 +8,7 @@ from pathlib import Path
 from posixpath import normpath
 
 import numpy as np
-from flask import Flask, Request, abort, request, url_for
+from flask import Flask, Request, abort, jsonify, request, send_file, url_for
 from flask_cors import CORS
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -39,6 +39,13 @@ ALLOWED_EXT = {extension for known in EXTENSIONS.values() for extension in known
 SURE, VERY_SURE = 0.97, 0.99
 # What a multipart form may hold besides the file: boundaries, headers, small fields.
 FORM_BYTES = 1_000_000
+# The page runs and shows what this service alone sends, and nobody can frame it.
+PAGE_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
+    "style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+}
 
 MODEL = keras.models.load_model(ROOT / "model.keras", compile=False)
 INPUT_SHAPE = MODEL.input_shape[1:]
@@ -103,7 +110,15 @@ threading.Thread(target=UPLOADS.keep_bounded, daemon=True).start()
 
 @app.get("/")
 def index():
-    return {"message": "Digit Recognition API"}
+    # Browsers ask for HTML; who takes anything, such as curl, gets JSON.
+    kinds = ["application/json", "text/html"]
+    if request.accept_mimetypes.best_match(kinds) == "text/html":
+        response = send_file(ROOT / "static" / "index.html")
+        response.headers.update(PAGE_HEADERS)
+    else:
+        response = jsonify(message="Digit Recognition API")
+    response.vary.add("Accept")
+    return response
 
 
 @app.get("/ready")

@@ -1,5 +1,7 @@
 """What every client of the service may rely on."""
 
+import re
+
 import numpy as np
 import pytest
 from pictures import seven
@@ -7,10 +9,52 @@ from pictures import seven
 import app as service
 
 ORIGIN = "https://elsewhere.example"
+BROWSERS = {
+    "Chromium": "text/html,application/xhtml+xml,application/xml;q=0.9,"
+    "image/avif,image/webp,image/apng,*/*;q=0.8",
+    "Firefox": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "text browser": "text/html, text/plain;q=0.8",
+}
+PROGRAMS = [None, "*/*", "application/json", "text/html;q=0.5, application/json", "a"]
 
 
-def test_root_says_what_it_is(client):
-    assert client.get("/").json == {"message": "Digit Recognition API"}
+@pytest.mark.parametrize("accept", PROGRAMS)
+def test_root_says_what_it_is(client, accept):
+    answer = client.get("/", headers={"Accept": accept} if accept else {})
+    assert answer.data == b'{"message":"Digit Recognition API"}\n'
+    assert answer.headers["Content-Type"] == "application/json"
+    assert "Accept" in answer.vary
+
+
+@pytest.mark.parametrize("accept", BROWSERS.values(), ids=BROWSERS)
+def test_root_is_a_page_for_browsers(client, accept):
+    with client.get("/", headers={"Accept": accept}) as page:
+        assert page.data.startswith(b"<!doctype html>")
+        assert "Accept" in page.vary
+        assert page.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_the_page_runs_and_shows_what_the_service_sends(client):
+    with client.get("/", headers={"Accept": "text/html"}) as page:
+        policy = page.headers["Content-Security-Policy"].split("; ")
+        assert "default-src 'none'" in policy
+        assert "script-src 'self'" in policy
+        assert not re.search(r"unsafe|https?:|\*", " ".join(policy))
+        assert page.headers["Referrer-Policy"] == "no-referrer"
+
+
+def test_without_javascript_the_page_tells_of_curl(client):
+    with client.get("/", headers={"Accept": "text/html"}) as page:
+        aside = re.search("<noscript>.*</noscript>", page.text, re.S)
+        assert "curl -F file=@" in aside[0]
+
+
+@pytest.mark.parametrize("path", ["/", "/static/page.js", "/static/page.css"])
+def test_parts_of_the_page_are_never_of_different_versions(path):
+    client = service.app.test_client()
+    with client.get(path, headers={"Accept": "text/html"}) as answer:
+        assert answer.headers["Cache-Control"] == "no-cache"
+        assert answer.headers["ETag"]
 
 
 def test_answer_ranks_all_ten_classes(post):
