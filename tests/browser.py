@@ -1,0 +1,101 @@
+"""The page in a headless Chromium, and what a visitor does with it."""
+
+import shutil
+from base64 import b64encode
+from contextlib import contextmanager
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+# Root has no sandbox, and /dev/shm is small in a container.
+ARGUMENTS = "--headless=new --no-sandbox --disable-dev-shm-usage --window-size=1280,900"
+SEVEN = [(-60, -80), (0, -82), (60, -80), (25, 0), (-5, 85)]
+SCRIBBLE = [(x, y) for y in range(-90, 91, 30) for x in (-100, 100)]
+GIVE = """
+const [kind, name, type, text] = arguments;
+const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+const transfer = new DataTransfer();
+transfer.items.add(new File([bytes], name, {type}));
+const options = {bubbles: true, clipboardData: transfer, dataTransfer: transfer};
+const EventType = kind === "paste" ? ClipboardEvent : DragEvent;
+document.getElementById("sheet").dispatchEvent(new EventType(kind, options));
+"""
+# As a page elsewhere would ask.
+FETCH = """
+const [url, text] = arguments;
+const bytes = Uint8Array.from(atob(text), letter => letter.charCodeAt(0));
+const form = new FormData();
+form.append("file", new Blob([bytes]), "seven.png");
+return fetch(url, {method: "POST", body: form}).then(answer => answer.json());
+"""
+
+
+@contextmanager
+def chromium(language: str = "en"):
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for argument in ARGUMENTS.split():
+        options.add_argument(argument)
+    options.add_experimental_option("prefs", {"intl.accept_languages": language})
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+class Page:
+    def __init__(self, driver: webdriver.Chrome, url: str) -> None:
+        self.driver = driver
+        driver.get(url)
+
+    def find(self, name: str):
+        return self.driver.find_element(By.ID, name)
+
+    def run(self, script: str, *arguments):
+        return self.driver.execute_script(script, *arguments)
+
+    def wait(self, condition):
+        return WebDriverWait(self.driver, 60).until(lambda _: condition())
+
+    def draw(self, points: list[tuple[int, int]]) -> None:
+        """A stroke through these points, in pixels from the middle of the field."""
+        actions = ActionChains(self.driver, duration=20)
+        start, *others = points
+        drawing = self.find("drawing")
+        actions.move_to_element_with_offset(drawing, *start).click_and_hold()
+        for point in others:
+            actions.move_to_element_with_offset(drawing, *point)
+        actions.release().perform()
+
+    def choose(self, path: Path) -> None:
+        self.find("file").send_keys(str(path))
+
+    def give(self, event: str, data: bytes, name: str, kind: str) -> None:
+        """Paste or drop a file."""
+        self.run(GIVE, event, name, kind, b64encode(data).decode())
+
+    def fetch(self, url: str, data: bytes) -> dict:
+        return self.run(FETCH, url, b64encode(data).decode())
+
+    def press(self, *keys: str) -> None:
+        actions = ActionChains(self.driver)
+        for key in keys[:-1]:
+            actions.key_down(key)
+        actions.send_keys(keys[-1])
+        for key in keys[:-1]:
+            actions.key_up(key)
+        actions.perform()
+
+    def digit(self) -> str:
+        return self.find("digit").text
+
+    def sentence(self, kind: str) -> str:
+        """What is said, once it is of this kind."""
+        self.wait(lambda: self.find("answered").get_attribute("data-kind") == kind)
+        return self.find("sentence").text

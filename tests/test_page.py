@@ -1,0 +1,261 @@
+"""What a visitor with a browser can do."""
+
+import http.server
+import os
+import threading
+from functools import partial
+
+import pytest
+import requests
+from browser import CHROMIUM, DRIVER, SCRIBBLE, SEVEN, Page, chromium
+from pictures import RESOURCES, as_bytes, seven
+from PIL import Image
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from server import ROOT
+
+PHOTO = RESOURCES / "photos_mit" / "7" / "7_088.jpg"
+FILES = [path for path in (ROOT / "static").iterdir() if path.is_file()]
+UPLOADS = ROOT / "static" / "uploads"
+AXE = (RESOURCES / "axe.min.js").read_text()
+SCHEME = "prefers-color-scheme"
+
+
+@pytest.fixture(scope="module")
+def driver():
+    if not ((CHROMIUM and DRIVER) or "CI" in os.environ):
+        # Only a browser can show it; CI installs one.
+        pytest.skip("needs chromium and chromedriver")
+    with chromium() as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(driver, server):
+    return Page(driver, server.url)
+
+
+class BusyService(http.server.SimpleHTTPRequestHandler):
+    """The page under a path of its own, as behind a proxy, and nobody to read."""
+
+    def do_GET(self):
+        path = self.path.removeprefix("/digits")
+        self.path = "/static/index.html" if path == "/" else path
+        super().do_GET()
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(503)
+        self.send_header("Retry-After", "5")
+        self.end_headers()
+
+    def log_message(self, *args):
+        """Keeps the output of the tests clean."""
+
+
+@pytest.fixture
+def busy_url():
+    handler = partial(BusyService, directory=ROOT)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/digits/"
+        server.shutdown()
+        thread.join()
+
+
+def frame(page) -> dict[str, float]:
+    rect = page.driver.find_element(By.CSS_SELECTOR, "#found:not([hidden]) rect")
+    sides = ("x", "y", "width", "height")
+    return {side: float(rect.get_attribute(side)) for side in sides}
+
+
+def test_a_drawn_digit_is_read(page):
+    page.draw(SEVEN)
+    page.wait(lambda: page.digit() == "7")
+    assert page.sentence("sure").startswith("This is a 7.")
+    bars = page.find("bars").text.split("\n")
+    assert bars[14:16] == ["7", "100%"]
+    assert not page.find("hint").is_displayed()
+
+
+def test_a_chosen_photo_is_read_and_its_digit_framed(page, server):
+    page.choose(PHOTO)
+    page.wait(lambda: page.digit() == "7")
+    url = server.url + "/predict?save=false"
+    with PHOTO.open("rb") as file:
+        box = requests.post(url, files={"file": file}, timeout=60).json()["box"]
+    assert frame(page) == pytest.approx(box, abs=20)
+    assert page.find("picture").is_displayed()
+
+
+def test_the_frame_fits_a_turned_photo(page, tmp_path):
+    photo, exif = Image.open(PHOTO).transpose(Image.Transpose.ROTATE_90), Image.Exif()
+    exif[0x0112] = 6
+    (tmp_path / "turned.jpg").write_bytes(as_bytes(photo, "JPEG", exif=exif))
+    page.choose(tmp_path / "turned.jpg")
+    page.wait(lambda: page.digit() == "7")
+    view_box = page.run("return document.getElementById('found').viewBox.baseVal")
+    assert (view_box["width"], view_box["height"]) == (photo.height, photo.width)
+
+
+@pytest.mark.parametrize("event", ["paste", "drop"])
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG", "WEBP", "GIF"])
+def test_a_pasted_or_dropped_picture_is_read(page, event, image_format):
+    kind = f"image/{image_format.lower()}"
+    page.give(event, seven(image_format), f"seven.{image_format}", kind)
+    page.wait(lambda: page.digit() == "7")
+
+
+def test_a_scribble_is_no_digit(page):
+    page.draw(SCRIBBLE)
+    assert page.sentence("unsure").startswith("Not sure.")
+    assert page.digit() == "?"
+
+
+def test_a_blank_picture_is_no_digit(page):
+    page.give("drop", as_bytes(Image.new("L", (300, 200), 255)), "a.png", "image/png")
+    page.sentence("unsure")
+    assert frame(page) == {"x": 0, "y": 0, "width": 300, "height": 200}
+
+
+def test_a_refusal_is_in_the_words_of_the_service(page):
+    page.give("drop", b"text", "seven.png", "image/png")
+    sentence = page.sentence("refused")
+    assert "The file is not a JPEG or PNG picture that can be read." in sentence
+
+
+def test_a_heic_photo_is_refused_with_advice(page):
+    page.give("drop", b"not shown", "IMG_1.HEIC", "")
+    assert "Most Compatible" in page.sentence("heic")
+
+
+def test_what_is_no_picture_is_not_sent(page):
+    page.give("drop", b"%PDF", "seven.pdf", "application/pdf")
+    assert "Choose a JPEG or PNG" in page.sentence("unreadable")
+
+
+def test_a_busy_service_is_said_to_be_busy(driver, busy_url):
+    page = Page(driver, busy_url)
+    page.draw(SEVEN)
+    assert page.sentence("busy") == "The service is busy.\nTry again in 5 s."
+    assert page.find("again").is_displayed()
+
+
+def test_a_lost_service_is_said_to_be_lost(driver, start_server):
+    server = start_server(WEB_CONCURRENCY="1")
+    page = Page(driver, server.url)
+    server.process.terminate()
+    server.process.wait(60)
+    page.draw(SEVEN)
+    assert "cannot be reached" in page.sentence("unreachable")
+
+
+def test_undo_and_clear_need_no_mouse(page):
+    page.draw(SEVEN)
+    page.sentence("sure")
+    page.press(Keys.CONTROL, "z")
+    page.sentence("idle")
+    assert page.find("hint").is_displayed()
+    page.give("paste", seven(), "seven.png", "image/png")
+    page.sentence("sure")
+    page.find("clear").send_keys(Keys.ENTER)
+    page.sentence("idle")
+    page.find("undo").send_keys(Keys.ENTER)
+    page.sentence("sure")
+
+
+def test_the_file_chooser_is_reached_by_keyboard(page):
+    names = []
+    for _ in range(6):
+        page.press(Keys.TAB)
+        names.append(page.run("return document.activeElement.id"))
+    assert names[2:5] == ["undo", "clear", "file"]
+
+
+def test_the_page_speaks_the_language_of_the_browser(server):
+    with chromium("id-ID,id") as driver:
+        page = Page(driver, server.url)
+        assert page.run("return document.documentElement.lang") == "id"
+        assert page.sentence("idle") == "Angka berapa, ya?"
+        page.give("drop", b"text", "seven.png", "image/png")
+        page.sentence("refused")
+        quote = driver.find_element(By.CSS_SELECTOR, "#sentence [lang=en]")
+        assert quote.text.strip("“”").startswith("The file is not a JPEG")
+
+
+def test_a_chosen_language_is_remembered(page, server):
+    for tag, title in [("id", "Pengenalan angka"), ("en", "Digit recognition")]:
+        page.driver.find_element(By.CSS_SELECTOR, f"button[lang={tag}]").click()
+        assert Page(page.driver, server.url).driver.title == title
+
+
+def test_nothing_of_a_visit_is_stored(page):
+    before = set(UPLOADS.iterdir())
+    page.draw(SEVEN)
+    page.wait(lambda: page.digit() == "7")
+    page.choose(PHOTO)
+    page.sentence("sure")
+    assert set(UPLOADS.iterdir()) == before
+
+
+def test_a_visit_needs_no_other_host_and_breaks_no_rule(driver, server):
+    driver.get_log("browser")
+    page = Page(driver, server.url)
+    page.draw(SEVEN)
+    page.wait(lambda: page.digit() == "7")
+    page.choose(PHOTO)
+    page.sentence("sure")
+    entries = "performance.getEntriesByType('resource').map(entry => entry.name)"
+    asked = page.run(f"return {entries}")
+    assert any(url.endswith("/predict?save=false") for url in asked)
+    assert all(url.startswith((server.url, "blob:" + server.url)) for url in asked)
+    assert driver.get_log("browser") == []
+
+
+def test_the_page_is_small():
+    assert 0 < sum(path.stat().st_size for path in FILES) < 40_000
+
+
+def emulate(driver, scheme: str, width: int) -> None:
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    # Colours on their way from one to the other are neither.
+    features = {SCHEME: scheme, "prefers-reduced-motion": "reduce"}
+    features = [{"name": name, "value": value} for name, value in features.items()]
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+
+
+@pytest.fixture
+def emulated(driver):
+    yield partial(emulate, driver)
+    driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {})
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("kind", ["idle", "sure", "refused"])
+def test_axe_finds_nothing_that_shuts_people_out(emulated, page, kind, scheme, width):
+    emulated(scheme, width)
+    data = {"sure": seven(), "refused": b"text"}.get(kind)
+    if data:
+        page.give("paste", data, "seven.png", "image/png")
+    page.sentence(kind)
+    found = page.run(AXE + "; return axe.run()")
+    assert found["passes"]
+    assert [(rule["id"], rule["nodes"]) for rule in found["violations"]] == []
+
+
+@pytest.mark.parametrize("width", [320, 768, 1280])
+def test_no_width_needs_scrolling_sideways(emulated, page, width):
+    emulated("light", width)
+    assert page.run("return document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize(
+    ("data", "part"), [(seven(), "classification_result"), (b"", "error")]
+)
+def test_a_page_elsewhere_may_read_answers(driver, server, busy_url, data, part):
+    page = Page(driver, busy_url)
+    assert part in page.fetch(server.url + "/predict?save=false", data)
