@@ -63,18 +63,22 @@ function questionChanged() {
 }
 
 function showQuestion() {
-  const {strokes, file} = question;
-  byId("hint").hidden = !isEmpty(question);
   byId("undo").setAttribute("aria-disabled", !before.length);
   byId("clear").setAttribute("aria-disabled", isEmpty(question));
   byId("found").setAttribute("hidden", "");
-  drawing.hidden = Boolean(file);
-  // A picture shows itself once it is decoded.
-  picture.hidden = true;
-  showStrokes(strokes);
+  // A picture shows once it is decoded; one that cannot be leaves the field to draw on.
+  showField({isPicture: false});
+  showStrokes();
 }
 
-function showStrokes(strokes) {
+function showField({isPicture}) {
+  picture.hidden = !isPicture;
+  drawing.hidden = isPicture;
+  byId("hint").hidden = isPicture || question.strokes.length > 0;
+}
+
+function showStrokes() {
+  const {strokes} = question;
   drawing.width = drawing.height = Math.round(drawing.clientWidth * devicePixelRatio);
   paint(drawing, strokes, getComputedStyle(drawing).color);
 }
@@ -111,7 +115,7 @@ async function showPicture(file) {
   URL.revokeObjectURL(picture.src);
   picture.src = URL.createObjectURL(file);
   const isShown = await picture.decode().then(() => picture.naturalWidth > 0, () => false);
-  picture.hidden = !isShown || question.file !== file;
+  if (isShown && question.file === file) showField({isPicture: true});
   return isShown;
 }
 
@@ -251,7 +255,7 @@ function speak(tag) {
   const texts = TEXTS[language];
   document.title = texts.title;
   for (const worded of document.querySelectorAll("[data-text]")) worded.textContent = texts[worded.dataset.text];
-  for (const named of document.querySelectorAll("[data-label]")) named.ariaLabel = texts[named.dataset.label];
+  for (const named of document.querySelectorAll("[data-label]")) named.setAttribute("aria-label", texts[named.dataset.label]);
   for (const button of document.querySelectorAll("[data-language]")) {
     button.setAttribute("aria-pressed", button.dataset.language === language);
   }
@@ -300,7 +304,7 @@ for (const button of document.querySelectorAll("[data-language]")) {
   });
 }
 addEventListener("keydown", event => {
-  if (event.key !== "z" || event.shiftKey || !(event.ctrlKey || event.metaKey)) return;
+  if (event.key.toLowerCase() !== "z" || event.shiftKey || !(event.ctrlKey || event.metaKey)) return;
   event.preventDefault();
   undo();
 });
@@ -318,7 +322,7 @@ addEventListener("drop", event => {
   byId("sheet").classList.remove("awaited");
   takeFile(event.dataTransfer.files);
 });
-new ResizeObserver(() => showStrokes(question.strokes)).observe(drawing);
+new ResizeObserver(showStrokes).observe(drawing);
 for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)"]) {
-  matchMedia(query).addEventListener("change", () => showStrokes(question.strokes));
+  matchMedia(query).addEventListener("change", showStrokes);
 }

@@ -54,12 +54,13 @@ class BusyService(http.server.SimpleHTTPRequestHandler):
 
 
 @pytest.fixture
-def busy_url():
+def busy():
     handler = partial(BusyService, directory=ROOT)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.url = f"http://127.0.0.1:{server.server_port}/digits/"
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/digits/"
+        yield server
         server.shutdown()
         thread.join()
 
@@ -119,10 +120,43 @@ def test_a_blank_picture_is_no_digit(page):
     assert frame(page) == {"x": 0, "y": 0, "width": 300, "height": 200}
 
 
-def test_a_refusal_is_in_the_words_of_the_service(page):
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"text", "The file is not a JPEG or PNG picture that can be read."),
+        (bytes(20_000_001), "A file may have at most 20,000,000 bytes."),
+    ],
+    ids=["text", "too large"],
+)
+def test_a_refusal_is_in_the_words_of_the_service(page, tmp_path, data, words):
+    (tmp_path / "seven.png").write_bytes(data)
+    page.choose(tmp_path / "seven.png")
+    assert words in page.sentence("refused")
+
+
+def test_after_a_refusal_the_field_is_free_to_draw_on(page):
     page.give("drop", b"text", "seven.png", "image/png")
-    sentence = page.sentence("refused")
-    assert "The file is not a JPEG or PNG picture that can be read." in sentence
+    page.sentence("refused")
+    page.draw(SEVEN)
+    page.wait(lambda: page.digit() == "7")
+
+
+@pytest.fixture
+def slow_network(driver):
+    conditions = {"latency": 500, "download_throughput": -1, "upload_throughput": -1}
+    driver.set_network_conditions(offline=False, **conditions)
+    yield
+    driver.delete_network_conditions()
+
+
+def test_an_answer_that_comes_too_late_is_not_shown(page, server, slow_network):
+    page.draw(SEVEN)
+    page.wait(lambda: page.find("answered").get_attribute("aria-busy") == "true")
+    page.find("clear").click()
+    # Whoever asks later is answered later.
+    page.fetch(server.url + "/predict?save=false", seven())
+    assert page.digit() == ""
+    assert page.sentence("idle") == "Which digit will it be?"
 
 
 def test_a_heic_photo_is_refused_with_advice(page):
@@ -135,20 +169,28 @@ def test_what_is_no_picture_is_not_sent(page):
     assert "Choose a JPEG or PNG" in page.sentence("unreadable")
 
 
-def test_a_busy_service_is_said_to_be_busy(driver, busy_url):
-    page = Page(driver, busy_url)
+def test_a_busy_service_is_said_to_be_busy(driver, busy):
+    page = Page(driver, busy.url)
     page.draw(SEVEN)
     assert page.sentence("busy") == "The service is busy.\nTry again in 5 s."
-    assert page.find("again").is_displayed()
 
 
-def test_a_lost_service_is_said_to_be_lost(driver, start_server):
-    server = start_server(WEB_CONCURRENCY="1")
-    page = Page(driver, server.url)
-    server.process.terminate()
-    server.process.wait(60)
+def test_a_stopped_service_is_out_of_reach(driver, busy):
+    page = Page(driver, busy.url)
+    busy.shutdown()
+    busy.server_close()
     page.draw(SEVEN)
     assert "cannot be reached" in page.sentence("unreachable")
+
+
+def test_a_lost_service_is_out_of_reach_until_it_is_back(driver, server):
+    page = Page(driver, server.url)
+    driver.set_network_conditions(offline=True, latency=0, throughput=-1)
+    page.draw(SEVEN)
+    assert "cannot be reached" in page.sentence("unreachable")
+    driver.delete_network_conditions()
+    page.find("again").click()
+    page.wait(lambda: page.digit() == "7")
 
 
 def test_undo_and_clear_need_no_mouse(page):
@@ -256,6 +298,6 @@ def test_no_width_needs_scrolling_sideways(emulated, page, width):
 @pytest.mark.parametrize(
     ("data", "part"), [(seven(), "classification_result"), (b"", "error")]
 )
-def test_a_page_elsewhere_may_read_answers(driver, server, busy_url, data, part):
-    page = Page(driver, busy_url)
+def test_a_page_elsewhere_may_read_answers(driver, server, busy, data, part):
+    page = Page(driver, busy.url)
     assert part in page.fetch(server.url + "/predict?save=false", data)
