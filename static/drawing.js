@@ -5,7 +5,7 @@ const PEN_WIDTH = 0.05;
 export function paint(canvas, strokes, ink) {
   const context = canvas.getContext("2d");
   context.strokeStyle = ink;
-  context.lineCap = "round";
+  context.lineCap = context.lineJoin = "round";
   for (const stroke of strokes) paintStroke(context, canvas.width, stroke);
 }
 
@@ -13,21 +13,26 @@ export function paint(canvas, strokes, ink) {
 function paintStroke(context, side, stroke) {
   let [last] = stroke;
   let start = last;
+  startPath(context, side, start, start.force);
   for (const point of stroke) {
     const end = middle(last, point);
-    paintCurve(context, side, start, last, end);
+    // A path has one width; a new one for every curve would make long strokes slow.
+    if (end.force !== start.force) {
+      context.stroke();
+      startPath(context, side, start, end.force);
+    }
+    context.quadraticCurveTo(last.x * side, last.y * side, end.x * side, end.y * side);
     [last, start] = [point, end];
   }
-  paintCurve(context, side, start, last, last);
+  // A line without length would not be painted, and a dot is one.
+  context.lineTo(last.x * side + 0.01, last.y * side);
+  context.stroke();
 }
 
-function paintCurve(context, side, start, through, end) {
-  context.lineWidth = PEN_WIDTH * side * end.force;
+function startPath(context, side, {x, y}, force) {
+  context.lineWidth = PEN_WIDTH * side * force;
   context.beginPath();
-  context.moveTo(start.x * side, start.y * side);
-  // A line without length would not be painted, and a dot is one.
-  context.quadraticCurveTo(through.x * side, through.y * side, end.x * side + 0.01, end.y * side);
-  context.stroke();
+  context.moveTo(x * side, y * side);
 }
 
 function middle(one, other) {

@@ -8,7 +8,7 @@ import {TEXTS} from "./texts.js";
 const SURE = 90, UNSURE = 50;
 // How long the pen must rest before the drawing is sent.
 const PAUSE_MS = 120;
-// The service looks at no more pixels of a digit than these.
+// The service makes use of 280 pixels a side.
 const DRAWING_SIDE = 280, CONVERTED_SIDE = 1600;
 // What is sent as it is. The name of the user's own file is nobody's business.
 const NAMES = {"image/jpeg": "picture.jpg", "image/png": "picture.png"};
@@ -18,6 +18,7 @@ const WORTH_ANOTHER_TRY = ["busy", "failed", "unreachable"];
 
 const byId = id => document.getElementById(id);
 const element = (name, properties) => Object.assign(document.createElement(name), properties);
+const each = (selector, change) => document.querySelectorAll(selector).forEach(change);
 const picture = byId("picture");
 const drawing = byId("drawing");
 
@@ -152,7 +153,8 @@ async function answerTo({blob, name, width, height}, signal) {
   const {classification_result: ranking, box, error} = parsed(said);
   if (response.ok && ranking) return {kind: certainty(ranking), ranking, box, width, height};
   const {status, headers} = response;
-  if (status === 503 || status === 429) return {kind: "busy", seconds: Number(headers.get("Retry-After"))};
+  const isBusy = status === 503 || status === 429;
+  if (isBusy) return {kind: "busy", seconds: Number(headers.get("Retry-After"))};
   return error && status < 500 ? {kind: "refused", error} : {kind: "failed", status};
 }
 
@@ -198,7 +200,7 @@ function showBars(ranking) {
   const percents = new Map(ranking.map(({class: digit, prob}) => [digit, prob]));
   byId("bars").querySelectorAll("li").forEach((row, digit) => {
     const prob = percents.get(String(digit));
-    row.classList.toggle("first", String(digit) === ranking[0]?.class);
+    row.classList.toggle("first", ranking[0]?.class === String(digit));
     row.style.setProperty("--share", (prob ?? 0) / 100);
     row.querySelector(".percent").textContent = prob === undefined ? "" : percent(prob);
   });
@@ -208,14 +210,16 @@ function showBox({box, width, height}) {
   const found = byId("found");
   const room = ROOM_SHARE * Math.max(width, height);
   // Without a box the whole frame was read.
-  const place = box
-    ? {x: box.x - room, y: box.y - room, width: box.width + 2 * room, height: box.height + 2 * room}
-    : {x: 0, y: 0, width, height};
+  const place = box ? widened(box, room) : {x: 0, y: 0, width, height};
   found.setAttribute("viewBox", `0 0 ${width} ${height}`);
   for (const rect of found.children) {
     for (const [name, value] of Object.entries(place)) rect.setAttribute(name, value);
   }
   found.removeAttribute("hidden");
+}
+
+function widened({x, y, width, height}, room) {
+  return {x: x - room, y: y - room, width: width + 2 * room, height: height + 2 * room};
 }
 
 function percent(prob) {
@@ -254,11 +258,11 @@ function speak(tag) {
   language = document.documentElement.lang = tag;
   const texts = TEXTS[language];
   document.title = texts.title;
-  for (const worded of document.querySelectorAll("[data-text]")) worded.textContent = texts[worded.dataset.text];
-  for (const named of document.querySelectorAll("[data-label]")) named.setAttribute("aria-label", texts[named.dataset.label]);
-  for (const button of document.querySelectorAll("[data-language]")) {
+  each("[data-text]", worded => worded.textContent = texts[worded.dataset.text]);
+  each("[data-label]", named => named.setAttribute("aria-label", texts[named.dataset.label]));
+  each("[data-language]", button => {
     button.setAttribute("aria-pressed", button.dataset.language === language);
-  }
+  });
   picture.alt = texts.picture;
   show(shown);
 }
@@ -297,12 +301,10 @@ for (const id of ["file", "camera"]) {
     target.value = "";
   });
 }
-for (const button of document.querySelectorAll("[data-language]")) {
-  button.addEventListener("click", () => {
-    speak(button.dataset.language);
-    remember();
-  });
-}
+each("[data-language]", button => button.addEventListener("click", () => {
+  speak(button.dataset.language);
+  remember();
+}));
 addEventListener("keydown", event => {
   if (event.key.toLowerCase() !== "z" || event.shiftKey || !(event.ctrlKey || event.metaKey)) return;
   event.preventDefault();

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
+from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
@@ -63,15 +65,18 @@ class Page:
     def wait(self, condition):
         return WebDriverWait(self.driver, 60).until(lambda _: condition())
 
-    def draw(self, points: list[tuple[int, int]]) -> None:
+    def draw(self, points: list[tuple[int, int]], pointer: str = "mouse") -> None:
         """A stroke through these points, in pixels from the middle of the field."""
-        actions = ActionChains(self.driver, duration=20)
-        start, *others = points
+        actions = ActionBuilder(
+            self.driver, PointerInput(pointer, pointer), duration=20
+        )
         drawing = self.find("drawing")
-        actions.move_to_element_with_offset(drawing, *start).click_and_hold()
+        start, *others = points
+        actions.pointer_action.move_to(drawing, *start).pointer_down()
         for point in others:
-            actions.move_to_element_with_offset(drawing, *point)
-        actions.release().perform()
+            actions.pointer_action.move_to(drawing, *point)
+        actions.pointer_action.release()
+        actions.perform()
 
     def choose(self, path: Path) -> None:
         self.find("file").send_keys(str(path))

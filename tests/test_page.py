@@ -289,6 +289,14 @@ def test_axe_finds_nothing_that_shuts_people_out(emulated, page, kind, scheme, w
     assert [(rule["id"], rule["nodes"]) for rule in found["violations"]] == []
 
 
+@pytest.mark.parametrize("pointer", ["touch", "pen"])
+def test_a_finger_or_pen_draws_and_does_not_scroll(emulated, page, pointer):
+    emulated("light", 320)
+    page.draw(SEVEN, pointer)
+    page.wait(lambda: page.digit() == "7")
+    assert page.run("return scrollY") == 0
+
+
 @pytest.mark.parametrize("width", [320, 768, 1280])
 def test_no_width_needs_scrolling_sideways(emulated, page, width):
     emulated("light", width)
