@@ -151,6 +151,11 @@ def predict():
     return {"classification_result": result, "image_url": image_url, "box": box}
 
 
+@app.get("/openapi.json")
+def openapi():
+    return send_file(ROOT / "static" / "openapi.json", mimetype="application/json")
+
+
 def extension_of(filename: str) -> str:
     _, dot, extension = filename.rpartition(".")
     return extension.lower() if dot else ""

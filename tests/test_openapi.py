@@ -1,0 +1,73 @@
+"""Whatever it is asked, the running service answers as static/openapi.json says."""
+
+import json
+from urllib.parse import urlsplit
+
+import requests
+import schemathesis
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import RESOURCES, seven
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+from server import ROOT
+from test_readme import EXAMPLE
+
+DOCUMENT = ROOT / "static" / "openapi.json"
+SCHEMA = schemathesis.openapi.from_path(DOCUMENT)
+PREDICT = SCHEMA["/predict"]["post"]
+UPLOAD = SCHEMA["/static/uploads/{name}"]["get"]
+PICTURES = [seven("JPEG"), seven(), seven(width=3, height=2000)]
+PICTURES += [path.read_bytes() for path in sorted(RESOURCES.glob("*/4/*"))[::8]]
+
+same_cases_each_time = settings(max_examples=300, derandomize=True, deadline=None)
+
+
+@st.composite
+def damaged(draw) -> bytes:
+    picture = draw(st.sampled_from(PICTURES))
+    place = st.integers(0, len(picture))
+    start, stop = sorted([draw(place), draw(place)])
+    return picture[:start] + draw(st.binary(max_size=50)) + picture[stop:]
+
+
+FILES = st.sampled_from(PICTURES) | damaged() | st.binary()
+NAMES = st.text() | st.sampled_from(["7.png", "7.JPEG", "../7.jpg", "7.gif", ".png"])
+for media_type in ("image/jpeg", "image/png"):
+    schemathesis.openapi.media_type(media_type, FILES)
+
+
+def fetch_and_delete(image_url: str | None) -> None:
+    if not image_url:
+        return
+    UPLOAD.validate_response(requests.get(image_url, timeout=60))
+    (ROOT / urlsplit(image_url).path.lstrip("/")).unlink()
+
+
+@SCHEMA.parametrize()
+@same_cases_each_time
+def test_every_answer_is_as_the_schema_says(case, server):
+    answer = case.call(server.url, timeout=60)
+    if case.method == "POST" and answer.status_code == 200:
+        fetch_and_delete(answer.json()["image_url"])
+    # No schema tells which bytes are a picture: what it allows may be refused.
+    case.validate_response(answer, excluded_checks=[positive_data_acceptance])
+
+
+@same_cases_each_time
+@given(name=NAMES, data=FILES)
+def test_a_file_of_any_name_is_answered_as_the_schema_says(name, data, server):
+    url = f"{server.url}/predict?save=false"
+    answer = requests.post(url, files={"file": (name, data)}, timeout=60)
+    assert answer.status_code < 500
+    PREDICT.validate_response(answer)
+
+
+def test_the_schema_is_served(server):
+    answer = requests.get(f"{server.url}/openapi.json", timeout=60)
+    assert answer.json() == json.loads(DOCUMENT.read_text())
+
+
+def test_the_example_of_the_schema_is_that_of_the_readme():
+    success = json.loads(DOCUMENT.read_text())["paths"]["/predict"]["post"]["responses"]
+    (media_type,) = success["200"]["content"].values()
+    assert media_type["examples"]["photo"]["value"] == json.loads(EXAMPLE[2])
