@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import intact
+from labelling import label_pictures
 from preprocessing import InvalidImage, Prepared, TooManyPixels, looks
 from runtime import Interpreter, keras, tf
 from settings import (
@@ -94,6 +95,7 @@ app = Service(__name__)
 app.request_class = InMemoryRequest
 app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES + FORM_BYTES
 app.json.sort_keys = False
+app.cli.add_command(label_pictures)
 CORS(app)
 if TRUSTED_PROXIES:
     app.wsgi_app = ProxyFix(
@@ -170,7 +172,7 @@ def wants_saving() -> bool:
 
 
 def checked_bytes(file) -> bytes:
-    data = file.read()
+    data = file.read(MAX_UPLOAD_BYTES + 1)
     if not data:
         abort(400, "The file is empty.")
     if len(data) > MAX_UPLOAD_BYTES:

@@ -39,6 +39,7 @@ class Uploads:
 
     def __init__(self, folder: Path, max_bytes: int, max_age_days: float) -> None:
         self.folder = folder
+        self._is_left_alone = False
         self.max_bytes = max_bytes
         self.max_age_seconds = max_age_days * 86_400
         self._bytes_since_sweep = 0
@@ -85,14 +86,20 @@ class Uploads:
             part.write_bytes(data)
 
     def keep_bounded(self) -> None:
-        """Runs for ever in a thread of its own: no request has to wait for a sweep."""
+        """Runs in a thread of its own: no request has to wait for a sweep."""
         while True:
             self.sweep_due.wait(SWEEP_SECONDS)
             self.sweep_due.clear()
+            if self._is_left_alone:
+                return
             try:
                 self.sweep()
             except OSError:
                 log.exception("%s could not be swept.", self.folder)
+
+    def leave_alone(self) -> None:
+        """Never sweep: the folder belongs to a service whose bounds may be others."""
+        self._is_left_alone = True
 
     def sweep(self) -> None:
         """Delete what is expired, then the oldest until there is headroom again."""

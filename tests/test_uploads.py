@@ -141,6 +141,14 @@ def test_files_of_others_stay(kept):
     assert not saved.exists()
 
 
+def test_a_folder_that_is_left_alone_is_not_swept(kept):
+    expired = save_aged(kept, days=31)
+    kept.leave_alone()
+    kept.sweep_due.set()
+    kept.keep_bounded()
+    assert expired.exists()
+
+
 def test_remains_of_a_killed_worker_go(kept):
     saved = kept.folder / kept.save(b"7", "png")
     remains, in_work = (

@@ -1,0 +1,371 @@
+"""Labels folders of pictures: flask --app app classify PATH... --output FILE.csv"""
+
+import csv
+import heapq
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from base64 import b64encode
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import contextmanager
+from html import escape
+from io import BytesIO
+from itertools import islice
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple, TextIO
+
+import click
+from PIL import Image, ImageDraw
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from preprocessing import InvalidImage, decode
+
+# A file name may hold any bytes, and they are written as they are.
+ANY_BYTES = {"encoding": "utf-8", "errors": "surrogateescape"}
+# Pictures that a worker takes at once.
+CHUNK = 16
+# Chunks that are read ahead of the one that is written next.
+AHEAD = 32
+# Python holds its lock for nearly half of the work, so that threads keep two cores busy
+# and no more. Further processes take four seconds to start, which pays for so many.
+THREADED_CORES, MANY = 2, 4000
+# Each has a model of its own, 230 MB.
+MOST_PROCESSES = 16
+# A page of more is slow to open, and whoever looks through it has seen enough.
+MOST_SHOWN = 5000
+# Longest side of a picture in the report, in pixels: about a kilobyte.
+THUMBNAIL_SIDE = 112
+FRAME = "#e00"
+
+REPORT_HEAD = """\
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Labelled pictures</title>
+<style>
+:root { color-scheme: light dark; font: 14px/1.4 system-ui, sans-serif }
+body { margin: 1rem }
+ul { display: grid; gap: 1rem; padding: 0; list-style: none;
+  grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)) }
+li { content-visibility: auto; contain-intrinsic-size: 8rem 12rem;
+  overflow-wrap: anywhere }
+img { display: block; height: 7rem; max-width: 100%; object-fit: contain }
+b { font-size: 1.4rem }
+small { display: block }
+</style>
+"""
+
+
+class Row(NamedTuple):
+    """The columns of the CSV, as text; all but path and error are empty on failure."""
+
+    path: str
+    label: str = ""
+    percent: str = ""
+    box: str = ""
+    error: str = ""
+
+
+HEADER = "path,class,prob,box,error\n"
+
+
+def check_folder(_context, _option, path: str | None) -> str | None:
+    # Now, not when hours of work are to be written there.
+    if path and not Path(path).absolute().parent.is_dir():
+        raise click.BadParameter(f"The folder of {path} does not exist.")
+    return path
+
+
+@click.command("classify")
+@click.argument(
+    "paths", nargs=-1, required=True, type=click.Path(exists=True, readable=False)
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True),
+    callback=check_folder,
+    help="The CSV file, otherwise printed; one that exists is continued.",
+)
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, writable=True),
+    callback=check_folder,
+    help=f"A page with the {MOST_SHOWN:,} least sure, to look through.",
+)
+def label_pictures(paths, output, html):
+    """Label pictures: files, and folders with all that they hold.
+
+    Prints or writes a row for each, path,class,prob,box,error. Ends with status 1 when
+    a picture could not be read.
+    """
+    service().UPLOADS.leave_alone()
+    summary, done = Summary(), set()
+    for row in earlier_rows(output) if output and os.path.exists(output) else ():
+        summary.add(row)
+        done.add(row.path)
+    count = sum(path not in done for path in found(paths))
+    new = (path for path in found(paths) if path not in done)
+    with opened(output) as file, workers(count) as pool, progress(count) as bar:
+        write = row_writer(file)
+        for rows in in_order(pool, label_all, chunks(new)):
+            for row in rows:
+                write(row)
+                summary.add(row)
+            file.flush()
+            bar.update(len(rows))
+        if html:
+            write_report(html, summary, pool)
+    click.echo(f"{summary}.", err=True)
+    sys.exit(1 if summary.failed else 0)
+
+
+class Summary:
+    """How many rows there are, and those to look at first."""
+
+    def __init__(self) -> None:
+        self.total = self.failed = 0
+        self._kept = []
+
+    def add(self, row: Row) -> None:
+        self.total += 1
+        self.failed += bool(row.error)
+        self._kept.append(row)
+        if len(self._kept) > 2 * MOST_SHOWN:
+            self._kept = self.least_sure()
+
+    def __str__(self) -> str:
+        return f"{self.total:,} pictures, {self.failed:,} failed"
+
+    def least_sure(self) -> list[Row]:
+        return heapq.nsmallest(MOST_SHOWN, self._kept, key=sureness)
+
+
+def sureness(row: Row) -> float:
+    return -1 if row.error else float(row.percent)
+
+
+def service():
+    import app  # Not before a command runs: app.py imports this module.
+
+    return app
+
+
+# Paths
+
+
+def found(paths: Iterable[str]) -> Iterator[str]:
+    """Files as they are named, and what folders hold, sorted in each."""
+    for path in paths:
+        if os.path.isdir(path):
+            yield from held(path)
+        else:
+            yield path
+
+
+def held(top: str) -> Iterator[str]:
+    app, refused = service(), []
+    for folder, subfolders, names in os.walk(top, onerror=refused.append):
+        subfolders.sort()
+        for name in sorted(names):
+            if app.extension_of(name) in app.ALLOWED_EXT:
+                yield os.path.join(folder, name)
+    # To be opened in vain, which becomes a row that says so.
+    yield from (error.filename for error in refused)
+
+
+def chunks(paths: Iterator[str]) -> Iterator[list[str]]:
+    while chunk := list(islice(paths, CHUNK)):
+        yield chunk
+
+
+# Labels
+
+
+def label_all(paths: list[str]) -> list[Row]:
+    return [label(path) for path in paths]
+
+
+def label(path: str) -> Row:
+    """The answer of POST /predict, or its refusal."""
+    app = service()
+    try:
+        with open(path, "rb") as file:
+            if app.extension_of(path) not in app.ALLOWED_EXT:
+                return Row(path, error="Not allowed file extension.")
+            data = app.checked_bytes(file)
+        picture, probabilities = app.read(data)
+    except OSError as error:
+        return Row(path, error=f"The file cannot be read: {error.strerror}.")
+    except RequestEntityTooLarge as error:
+        return Row(path, error=app.too_many_bytes(error)[0]["error"])
+    except HTTPException as error:
+        return Row(path, error=error.description)
+    except InvalidImage as error:
+        return Row(path, error=str(error))
+    best = app.ranked(probabilities)[0]
+    box = " ".join(map(str, picture.box or ()))
+    return Row(path, best["class"], f"{best['prob']:.2f}", box)
+
+
+# Workers
+
+
+def workers(count: int) -> Executor:
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    if cores <= THREADED_CORES or count < MANY:
+        return ThreadPoolExecutor(min(cores, THREADED_CORES))
+    return ProcessPoolExecutor(min(cores, MOST_PROCESSES), start_method(), start_worker)
+
+
+def start_method() -> multiprocessing.context.BaseContext:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # With TensorFlow imported once, each process takes half the memory and time.
+    context.set_forkserver_preload(["runtime"])
+    return context
+
+
+def start_worker() -> None:
+    # Ctrl+C is for the parent, which lets its workers end what they have begun.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    service().UPLOADS.leave_alone()
+
+
+def end_with_parent() -> None:
+    # A parent that was killed could tell nobody.
+    multiprocessing.parent_process().join()
+    os._exit(1)
+
+
+def in_order(pool: Executor, function: Callable, items: Iterable) -> Iterator:
+    """Like map, but takes only so many items that memory stays flat."""
+    waiting = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            while waiting and (len(waiting) > AHEAD or waiting[0].done()):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def progress(count: int):
+    return click.progressbar(
+        length=count, file=sys.stderr, hidden=not sys.stderr.isatty()
+    )
+
+
+# The CSV file
+
+
+@contextmanager
+def opened(output: str | None) -> Iterator[TextIO]:
+    stdout = click.open_file("-", "w", **ANY_BYTES)
+    with open(output, "a", newline="", **ANY_BYTES) if output else stdout as file:
+        if not output or file.tell() == 0:
+            file.write(HEADER)
+        yield file
+        file.flush()
+
+
+def row_writer(file: TextIO) -> Callable:
+    """Ends lines with a newline alone, yet quotes a carriage return in a file name."""
+    lines = SimpleNamespace(write=lambda line: file.write(line[:-2] + "\n"))
+    return csv.writer(lines, lineterminator="\r\n").writerow
+
+
+def earlier_rows(output: str) -> Iterator[Row]:
+    """What an earlier run wrote; a last row that it did not finish is cut off."""
+    with open(output, newline="", **ANY_BYTES) as file:
+        header = file.readline(len(HEADER))
+        is_ours = HEADER.startswith(header)
+        end = len(header) if header == HEADER else 0
+        for fields, size in complete_records(file):
+            if len(fields) != len(Row._fields):
+                is_ours &= not file.read(1)
+                break
+            end += size
+            yield Row(*fields)
+    if not is_ours:
+        raise click.BadParameter(f"{output} is not a list that this command wrote.")
+    os.truncate(output, end)
+
+
+def complete_records(file: TextIO) -> Iterator[tuple[list[str], int]]:
+    """Each with its size in bytes."""
+    size, line = 0, ""
+
+    def lines():
+        nonlocal size, line
+        for line in file:
+            size += len(line.encode(**ANY_BYTES))
+            yield line
+
+    for fields in csv.reader(lines()):
+        if line.endswith("\n"):
+            yield fields, size
+        size = 0
+
+
+# The report
+
+
+def write_report(path: str, summary: Summary, pool: Executor) -> None:
+    rows = summary.least_sure()
+    with open(path, "w", **ANY_BYTES) as file:
+        file.write(f"{REPORT_HEAD}<h1>{summary}</h1>\n")
+        if len(rows) < summary.total:
+            file.write(f"<p>Shown are the {len(rows):,} least sure.\n")
+        file.write("<ul>\n")
+        for cards in in_order(pool, cards_of, chunks(iter(rows))):
+            file.write(cards)
+        file.write("</ul>\n")
+
+
+def cards_of(rows: list[Row]) -> str:
+    return "".join(map(card, rows))
+
+
+def card(row: Row) -> str:
+    name = f"<small>{escape(row.path)}</small>"
+    if row.error:
+        return f"<li><em>{escape(row.error)}</em>{name}\n"
+    link = f'<a href="{escape(Path(row.path).absolute().as_uri())}">{image(row)}</a>'
+    return f"<li>{link}<b>{row.label}</b> {row.percent} %{name}\n"
+
+
+def image(row: Row) -> str:
+    data = b64encode(thumbnail(row)).decode()
+    return f'<img src="data:image/webp;base64,{data}" alt="{escape(row.path)}">'
+
+
+def thumbnail(row: Row) -> bytes:
+    """A small WebP with the digit framed; empty when the picture is there no more."""
+    try:
+        data = Path(row.path).read_bytes()
+        picture, size, _ = decode(data, service().MAX_PIXELS)
+    except (OSError, InvalidImage):
+        return b""
+    small = Image.fromarray(picture).convert("RGB")
+    scale = THUMBNAIL_SIDE / max(size)
+    small = small.resize([round(scale * side) or 1 for side in size])
+    if row.box:
+        x, y, width, height = (scale * int(side) for side in row.box.split())
+        ImageDraw.Draw(small).rectangle((x, y, x + width, y + height), outline=FRAME)
+    file = BytesIO()
+    small.save(file, "WEBP", quality=50)
+    return file.getvalue()
