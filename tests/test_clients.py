@@ -1,0 +1,100 @@
+"""The examples of the READMEs, run as they stand there."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+from pictures import RESOURCES
+from server import ROOT
+
+SEVEN = RESOURCES / "photos_mit" / "7" / "7_087.jpg"
+READMES = ["README.md", "README.id.md"]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What a page has at hand, and what it does with the answer.
+NODE = """
+import fs from "node:fs";
+const blob = new Blob([fs.readFileSync("seven.jpg")]);
+%s
+console.log(JSON.stringify(answer));
+"""
+
+
+def examples(language: str, word: str, readme: str = "README.md") -> list[str]:
+    blocks = BLOCK.findall((ROOT / readme).read_text())
+    return [text for known, text in blocks if known == language and word in text]
+
+
+def require(program: str) -> None:
+    if not shutil.which(program):
+        # Only where nobody installed it for the tests, as .ci/run does.
+        assert not os.environ.get("CI"), f"{program} is missing"
+        pytest.skip(f"{program} is missing")
+
+
+def output(command: list[str], folder, text: str | None = None) -> str:
+    run = subprocess.run(
+        command, cwd=folder, input=text, stdout=subprocess.PIPE, text=True
+    )
+    assert run.returncode == 0
+    return run.stdout
+
+
+@pytest.fixture
+def at_server(server):
+    return lambda text: text.replace("http://localhost:5000", server.url)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    shutil.copy(SEVEN, tmp_path / "seven.jpg")
+    return tmp_path
+
+
+@pytest.mark.parametrize("readme", READMES)
+def test_curl(at_server, delete_upload, readme):
+    require("curl")
+    (example,) = examples("console", "curl", readme)
+    command, reply = at_server(example).removeprefix("$ ").split("\n", 1)
+    answer = json.loads(output(["bash", "-c", command], ROOT))
+    delete_upload(answer.pop("image_url"))
+    expected = json.loads(reply)
+    del expected["image_url"]
+    assert answer["box"] == expected["box"]
+    assert answer["classification_result"][0] == expected["classification_result"][0]
+
+
+def test_requests(at_server, delete_upload, folder):
+    (example,) = examples("python", "requests")
+    script = at_server(example) + "\nprint(answer['image_url'])"
+    printed, image_url = output([sys.executable, "-"], folder, script).splitlines()
+    delete_upload(image_url)
+    assert printed.startswith("{'class': '7', 'prob': ")
+
+
+def test_fetch(at_server, delete_upload, folder):
+    require("node")
+    (example,) = examples("js", "fetch(")
+    script = at_server(NODE % example)
+    answer = json.loads(output(["node", "--input-type=module"], folder, script))
+    delete_upload(answer["image_url"])
+    assert answer["classification_result"][0]["class"] == "7"
+
+
+@pytest.mark.parametrize(
+    "example",
+    [text for readme in READMES for text in examples("console", "classify", readme)],
+)
+def test_classify(example):
+    command, expected = example.removeprefix("$ ").split("\n", 1)
+    command = command.replace(".venv/bin/flask", f"{sys.executable} -m flask")
+    run = subprocess.run(
+        ["bash", "-c", command], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    assert run.returncode == (",,,," in expected)
+    labels = [row[:2] + row[3:] for row in csv.reader(run.stdout.splitlines())]
+    assert labels == [row[:2] + row[3:] for row in csv.reader(expected.splitlines())]
