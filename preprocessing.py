@@ -1,5 +1,6 @@
 """Picture bytes → the model's input: upright, the digit found, black on white."""
 
+import struct
 from collections.abc import Iterator
 from functools import lru_cache
 from io import BytesIO
@@ -7,7 +8,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image
 
 INPUT_WIDTH, INPUT_HEIGHT = 90, 140
 # The digit fills at most this much of the input; the rest is paper.
@@ -20,6 +21,12 @@ SEARCH_SIDE = INPUT_HEIGHT
 # Longest sides of the copies on which the paper's brightness, the tones and the
 # colours are measured.
 PAPER_SIDE, CLOSING_SIDE, TONES_SIDE, COLOUR_SIDE = 32, 64, 64, 32
+
+# Pictures of less than twice this side are copied whole, others in strips of which
+# each becomes so many rows.
+COPIED_SIDE, STRIP_ROWS = 4 * DETAIL_SIDE, 8
+# EXIF orientations by what was done to the picture; a turn is a flip of a diagonal.
+TURNED, MIRRORED, UPSIDE_DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 
 # What JPEG can have, and a hairline PNG should: each row of a picture costs time.
 LONGEST_SIDE = 65_535
@@ -103,18 +110,15 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int], s
         fraction = DETAIL_SIDE / max(width, height)
         image.draft(None, (int(width * fraction) or 1, int(height * fraction) or 1))
         image.load()
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-        ImageOps.exif_transpose(image, in_place=True)
-        picture = to_array(image)
+        orientation = orientation_of(image)
+        picture = upright(to_array(image), orientation)
     except InvalidImage:
         raise
     # Pillow asserts that a PNG with a palette has one.
     except (OSError, SyntaxError, ValueError, OverflowError, AssertionError) as error:
         message = "The file is not a JPEG or PNG picture that can be read."
         raise InvalidImage(message) from error
-    # Damaged files hold any number there, or even text.
-    is_turned = orientation in range(5, 9)
-    size = (height, width) if is_turned else (width, height)
+    size = (height, width) if orientation in TURNED else (width, height)
     return picture, size, picture_format
 
 
@@ -129,22 +133,64 @@ def check_size(image: Image.Image, data: bytes, max_pixels: int) -> None:
         raise InvalidImage(f"A JPEG may have at most {MAX_SCANS} scans.")
 
 
+def orientation_of(image: Image.Image) -> object:
+    """The EXIF orientation, 1 to 8; damaged files hold any number there, or text."""
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation)
+    except (OSError, SyntaxError, ValueError, struct.error):
+        return None  # the picture may be whole all the same
+
+
+def upright(picture: np.ndarray, orientation: object) -> np.ndarray:
+    """Set a picture upright that was stored with this orientation."""
+    if orientation in TURNED:
+        picture = picture.swapaxes(0, 1)
+    if orientation in MIRRORED:
+        picture = picture[:, ::-1]
+    if orientation in UPSIDE_DOWN:
+        picture = picture[::-1]
+    return np.ascontiguousarray(picture)
+
+
 def to_array(image: Image.Image) -> np.ndarray:
     """Any mode → uint8 (height, width[, 3]), at most DETAIL_SIDE long, opaque."""
+    picture = reduce(shrunk(image), DETAIL_SIDE)
+    if picture.ndim == 3 and picture.shape[2] == 4:
+        picture = on_ground(picture.astype(np.float32))
+    return picture if picture.dtype == np.uint8 else eight_bits(picture)
+
+
+def shrunk(image: Image.Image) -> np.ndarray:
+    """The samples of a picture; of a large one those of a fraction of its size.
+
+    It is shrunk strip by strip: a few copies of all of it would take a gigabyte.
+    """
+    factor = max(image.size) // COPIED_SIDE
+    if factor < 2:
+        return samples(image)
+    width, height = image.size
+    rows, strips = factor * STRIP_ROWS, []
+    for top in range(0, height, rows):
+        strip = samples(image.crop((0, top, width, min(top + rows, height))))
+        size = max(1, width // factor), max(1, len(strip) // factor)
+        strips.append(cv2.resize(strip, size, interpolation=cv2.INTER_AREA))
+    return np.concatenate(strips)
+
+
+def samples(image: Image.Image) -> np.ndarray:
+    """Grey, RGB or RGBA, to 255, uint8 or float32 (height, width[, 3 or 4])."""
     if image.mode.startswith("I"):
         # Pillow would clip 16 bits to 8 instead of scaling them.
         wide = np.asarray(image).astype(np.float32)
-        if "transparency" in image.info:
-            seen = 255.0 * (wide != image.info["transparency"])
-            rgba = np.dstack([wide / 257] * 3 + [seen]).astype(np.float32)
-            return eight_bits(on_ground(reduce(rgba, DETAIL_SIDE)))
-        return eight_bits(reduce(wide / 257, DETAIL_SIDE))
+        if "transparency" not in image.info:
+            return wide / 257
+        seen = 255.0 * (wide != image.info["transparency"])
+        return np.dstack([wide / 257] * 3 + [seen]).astype(np.float32)
     if image.has_transparency_data:
-        rgba = reduce(np.asarray(image.convert("RGBA")), DETAIL_SIDE)
-        return eight_bits(on_ground(rgba.astype(np.float32)))
-    if image.mode not in ("L", "RGB"):
+        image = image.convert("RGBA")
+    elif image.mode not in ("L", "RGB"):
         image = image.convert("L" if image.mode == "1" else "RGB")
-    return reduce(np.asarray(image), DETAIL_SIDE)
+    return np.asarray(image)
 
 
 def eight_bits(picture: np.ndarray) -> np.ndarray:

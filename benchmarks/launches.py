@@ -54,7 +54,7 @@ def tutorial(folder: Path, port: int) -> Launch:
         *GUNICORN,
         f"--bind={HOST}:{port}",
         f"--workers={WORKERS}",
-        f"--worker-class={ours['worker_class']}",
+        "--worker-class=gthread",
         f"--threads={ours['threads']}",
         f"--timeout={ours['timeout']}",
         f"--keep-alive={ours['keepalive']}",

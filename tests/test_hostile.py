@@ -33,7 +33,6 @@ def test_hostile_requests_are_refused_or_answered(own_server, uploads, group):
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")
-def test_picture_whose_exif_data_cannot_be_written_anew_is_refused(post):
+def test_damaged_exif_data_of_a_whole_picture_does_no_harm(post):
     answer = post(png(9, 9, extra=chunk(b"eXIf", exif(300, 5000))))
-    assert answer.status_code == 400
-    assert "EXIF" in answer.json["error"]
+    assert answer.status_code == 200

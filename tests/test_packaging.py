@@ -54,6 +54,16 @@ def test_a_photo_is_read_alike_in_every_mode(photo, mode):
     assert read(as_bytes(convert(photo), image_format)) == "5"
 
 
+@pytest.mark.parametrize("mode", ["grey", "alpha", "16 bit", "negative"])
+def test_a_large_picture_is_read_like_a_small_one(photo, mode):
+    convert, image_format = MODES[mode]
+    data = as_bytes(convert(photo), image_format)
+    large = as_bytes(convert(photo.resize((2510, 3347))), image_format)
+    assert read(large) == "5"
+    sides = np.divide(prepare(large).box, prepare(data).box)
+    assert np.allclose(sides, 2510 / photo.width, rtol=0.1)
+
+
 @pytest.mark.parametrize("options", [{"progressive": True}, {"quality": 30}], ids=str)
 def test_a_photo_is_read_alike_however_it_was_compressed(photo, options):
     assert read(as_bytes(photo, "JPEG", **options)) == "5"

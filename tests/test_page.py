@@ -16,7 +16,8 @@ from selenium.webdriver.common.keys import Keys
 from server import ROOT
 
 PHOTO = RESOURCES / "photos_mit" / "7" / "7_088.jpg"
-FILES = [path for path in (ROOT / "static").iterdir() if path.is_file()]
+KINDS = {".css", ".html", ".js", ".svg"}
+FILES = [path for path in (ROOT / "static").iterdir() if path.suffix in KINDS]
 UPLOADS = ROOT / "static" / "uploads"
 AXE = (RESOURCES / "axe.min.js").read_text()
 SCHEME = "prefers-color-scheme"
