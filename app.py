@@ -190,8 +190,18 @@ def read(data: bytes) -> tuple[Prepared, np.ndarray]:
     if first[1].max() >= SURE:
         return first
     # Perhaps the ink was taken for paper, or shade for ink.
-    surest = max(answers, key=lambda answer: answer[1].max())
-    return surest if surest[1].max() >= VERY_SURE else first
+    others = list(answers)
+    surest = max(others, key=lambda answer: answer[1].max())
+    if surest[1].max() >= VERY_SURE:
+        return surest
+    # Of two guesses at the ink none need be right.
+    return first[0], geometric_mean(first[1], others[0][1])
+
+
+def geometric_mean(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Of probabilities that both sum to 1, as do the returned ones."""
+    both = np.sqrt(one * other)
+    return both / both.sum()
 
 
 def classify(pixels: np.ndarray) -> np.ndarray:

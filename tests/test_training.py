@@ -7,10 +7,12 @@ from pictures import RESOURCES
 
 import app as service
 from preprocessing import Box, to_model_input
-from training import calibrate, data, draw, empty, mishaps, render, scenes, train
+from training import calibrate, data, draw, empty, forms, mishaps, render, scenes, train
 
 
-@pytest.mark.parametrize(("form", "label"), draw.LABELS.items())
+@pytest.mark.parametrize(
+    ("form", "label"), [(form, label) for form, (label, _) in forms.FORMS.items()]
+)
 def test_most_rendered_digits_can_be_read(form, label):
     rng = np.random.default_rng(0)
     pictures = [render.scene(rng, draw.draw(rng, form(rng)))[0] for _ in range(50)]
@@ -21,7 +23,7 @@ def test_most_rendered_digits_can_be_read(form, label):
 def test_the_hook_of_a_drawn_1_is_no_roof():
     rng = np.random.default_rng(0)
     for _ in range(200):
-        *hook, top, _foot = draw.one(rng)[0]
+        *hook, top, _foot = forms.one(rng)[0]
         if hook:
             reach, drop = hook[0] - top
             assert drop > 0.6 * -reach

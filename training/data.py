@@ -7,7 +7,6 @@ Labels are 0…9, or NO_DIGIT for negatives.
 
 import csv
 import gzip
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -119,20 +118,6 @@ def hwd1000(directory: Path) -> list[Sample]:
     ]
 
 
-def chars74k(directory: Path) -> list[Sample]:
-    characters = json.loads((directory / "chars74k_strokes.json").read_text())
-    return [
-        Sample(
-            [np.array(stroke, np.float32) for stroke in strokes],
-            int(char) if char.isdigit() else NO_DIGIT,
-            "chars74k",
-        )
-        for char, drawings in characters.items()
-        for strokes in drawings
-        if char not in LOOKALIKES and strokes
-    ]
-
-
 def pendigits(directory: Path) -> list[Sample]:
     with (directory / "pendigits.csv").open(newline="") as file:
         rows = list(csv.reader(file))[1:]
@@ -163,7 +148,6 @@ TRAINING_SETS = {
     "bhmsds.npz": bhmsds,
     "handwritten62.zip": handwritten62,
     "hwd1000.zip": hwd1000,
-    "chars74k_strokes.json": chars74k,
     "pendigits.csv": pendigits,
     "fashion_mnist": fashion,
 }

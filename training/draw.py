@@ -40,96 +40,6 @@ def smooth_line(points: np.ndarray, steps: int = 8) -> np.ndarray:
     return np.concatenate([curve.transpose(1, 0, 2).reshape(-1, 2), points[-1:]])
 
 
-def one(rng: Rng) -> list[np.ndarray]:
-    """A 1 as the countries write it: bare, hooked, with an up-stroke, on a foot."""
-    lean = between(rng, -0.15, 0.3)
-    top, foot = np.array([50 + 50 * lean, 0]), np.array([50 - 50 * lean, 100])
-    strokes = [np.stack([top, foot])]
-    if chance(rng, 0.75):
-        reach = between(rng, 8, 52)
-        # A hook that hardly falls would be the roof of a 7.
-        drop = min(reach * log_between(rng, 0.9, 3), 75)
-        start, bend = top + np.array([-reach, drop]), between(rng, -5, 5)
-        hook = smooth_line(np.stack([start, (start + top) / 2 + bend, top]))
-        strokes = [np.concatenate([hook, foot[None]])]
-    if chance(rng, 0.35):
-        half = between(rng, 10, 45)
-        slope = np.array([half, between(rng, -8, 8)])
-        strokes.append(np.stack([foot - slope, foot + slope / [1, 2]]))
-    return [stroke.astype(np.float32) for stroke in strokes]
-
-
-def seven(rng: Rng) -> list[np.ndarray]:
-    """A 7 with a straight or waved roof and stem, half of them barred."""
-    width = between(rng, 36, 80)
-    left, right = np.array([0, width * between(rng, -0.15, 0.1)]), np.array([width, 0])
-    foot = np.array([width * between(rng, -0.1, 0.8), 100])
-    middle = (right + foot) / 2 + [between(rng, -12, 6), between(rng, -6, 6)]
-    sag = [0, between(rng, -0.1, 0.1) * width]
-    roof = smooth_line(np.stack([left, (left + right) / 2 + sag, right]))
-    stem = smooth_line(np.stack([right, middle, foot]))
-    line = [roof, stem]
-    if chance(rng, 0.3):
-        serif = left + np.array([between(rng, -3, 4), between(rng, 6, 25)])
-        line = [serif[None], *line]
-    strokes = [np.concatenate(line)]
-    if chance(rng, 0.5):
-        slope = np.array([width * between(rng, 0.2, 0.5), between(rng, -8, 8)])
-        strokes.append(np.stack([middle - slope, middle + slope]))
-    return [stroke.astype(np.float32) for stroke in strokes]
-
-
-def two(rng: Rng) -> list[np.ndarray]:
-    """A 2 whose stem ends in a loop, small or large, before it goes to the right."""
-    width, loop = between(rng, 45, 75), between(rng, 8, 26)
-    arc = [[0, between(rng, 12, 30)], [0.3, 3], [0.65, 0], [0.95, 18], [0.85, 40]]
-    stem = [[0.45, 72], [0.2, 96]]
-    turn = [[0, 98], [-0.08, 98 - loop / 2], [0.1, 98 - loop]]
-    tail = [[0.45, 100 - 0.5 * loop], [0.75, 100], [1.1, between(rng, 80, 100)]]
-    points = np.array(arc + stem + turn + tail) * [width, 1]
-    return [(points + rng.normal(0, 1.5, points.shape)).astype(np.float32)]
-
-
-def ring(rng: Rng, width: float, height: float, over: float) -> np.ndarray:
-    """A closed ring, drawn leftwards from its upper right; `over` turns too far."""
-    start = between(rng, -1.2, -0.4)
-    angles = start - np.linspace(0, 2 * np.pi * (1 + over), 24)
-    points = np.stack([np.cos(angles) * width, np.sin(angles) * height], axis=1) / 2
-    return points + np.array([width, height]) / 2
-
-
-def zero(rng: Rng) -> list[np.ndarray]:
-    """A 0 whose ends overlap, some with a small tail within or on top."""
-    line = ring(rng, between(rng, 45, 85), 100, between(rng, 0, 0.12))
-    if chance(rng, 0.3):
-        line = np.vstack([line, line[-1] + [between(rng, -15, 15), -8]])
-    return [line.astype(np.float32)]
-
-
-def nine(rng: Rng) -> list[np.ndarray]:
-    """A 9 whose ring is closed, with a straight or bent stem clearly below it."""
-    width, height = between(rng, 35, 65), between(rng, 35, 62)
-    top = np.array([width * between(rng, 0.95, 1.1), between(rng, 0, 12)])
-    foot = np.array([width * between(rng, 0.2, 1.1), 100])
-    middle = (top + foot) / 2 + [width * between(rng, 0, 0.15), 0]
-    stem = smooth_line(np.stack([top, middle, foot]))
-    return [
-        ring(rng, width, height, 0.03).astype(np.float32),
-        stem.astype(np.float32),
-    ]
-
-
-# Forms that the sets have too few of, and how often each is drawn.
-FORMS = {one: 0.4, seven: 0.32, two: 0.12, nine: 0.08, zero: 0.08}
-LABELS = {zero: 0, one: 1, two: 2, seven: 7, nine: 9}
-
-
-def form(rng: Rng) -> tuple[list[np.ndarray], int]:
-    """The strokes of a digit that is easily confused, and which it is."""
-    way = list(FORMS)[rng.choice(len(FORMS), p=list(FORMS.values()))]
-    return way(rng), LABELS[way]
-
-
 def slanted(rng: Rng, angle: float, shear: float, stretch: float) -> np.ndarray:
     """A random turn, shear and stretch of these standard deviations, as a matrix."""
     # Beyond that a 1 begins to look like a 7, and a 6 like nothing.
@@ -159,7 +69,9 @@ def shaken(rng: Rng, strokes: list[np.ndarray]) -> list[np.ndarray]:
 
 def draw_strokes(rng: Rng, strokes: list[np.ndarray]) -> np.ndarray:
     """Strokes in pencil, pen or marker → float32 ink in [0, 1]."""
-    strokes = shaken(rng, strokes)
+    strokes = [
+        smooth_line(line) if len(line) < 20 else line for line in shaken(rng, strokes)
+    ]
     everything = np.concatenate(strokes)
     low, high = everything.min(axis=0), everything.max(axis=0)
     pen = pen_width(rng)
@@ -169,7 +81,6 @@ def draw_strokes(rng: Rng, strokes: list[np.ndarray]) -> np.ndarray:
     glyph = np.zeros((height, width), np.uint8)
     for stroke in strokes:
         line = (stroke - low) * scale + margin
-        line = smooth_line(line) if len(line) < 20 else line
         lines = [np.round(line * 16).astype(np.int32)]
         cv2.polylines(glyph, lines, False, 255, max(1, round(pen)), cv2.LINE_AA, 4)
         if len(line) == 1 or chance(rng, 0.3):

@@ -11,29 +11,28 @@ from tqdm import tqdm
 
 import preprocessing
 from preprocessing import Box
-from training import draw, empty, render
+from training import draw, empty, forms, render
 from training.data import NO_DIGIT, Sample
 
 # How often each source is drawn from. Real photo crops are few and count for more.
 SHARES = {
-    "mnist": 0.28,
-    "bhmsds": 0.12,
-    "pendigits": 0.12,
-    "chars74k": 0.11,
-    "handwritten62": 0.08,
-    "hwd1000": 0.05,
+    "mnist": 0.31,
+    "bhmsds": 0.11,
+    "pendigits": 0.11,
+    "handwritten62": 0.09,
+    "hwd1000": 0.06,
     "photos": 0.20,
-    "forms": 0.10,
+    "forms": 0.14,
     # Without a digit: letters and signs, clothes, and what was never written.
-    "negatives": 0.045,
-    "fashion": 0.045,
-    "empty": 0.05,
+    "negatives": 0.055,
+    "fashion": 0.055,
+    "empty": 0.08,
 }
 # Drawn here, so always there.
 DRAWN = ("forms", "empty")
 # Of the bitmaps, those that are shown nearly as they are, and of these the share in
 # their own few pixels, light on dark, as MNIST itself is posted.
-AS_IS_SHARES = {"mnist": 0.4, "fashion": 0.5}
+AS_IS_SHARES = {"mnist": 0.55, "fashion": 0.5}
 AS_IS_SHARE, OWN_PIXELS_SHARE = 0.2, 0.7
 CHUNK = 1_000
 # A picture of one's own may be of any size.
@@ -111,7 +110,7 @@ def draw_scene(
     if name == "empty":
         return empty.empty_scene(rng), NO_DIGIT, None
     if name == "forms":
-        content, label = draw.form(rng)
+        content, label = forms.form(rng)
     else:
         content, label, _ = groups[name][rng.integers(len(groups[name]))]
     if isinstance(content, bytes):

@@ -25,17 +25,17 @@ from training.scenes import render_set
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-RENDERING = ("data", "draw", "empty", "mishaps", "render", "scenes")
+RENDERING = ("data", "draw", "empty", "forms", "mishaps", "render", "scenes")
 RENDERING_CODE = (
     ROOT / "preprocessing.py",
     *(HERE / f"{name}.py" for name in RENDERING),
 )
 
 SEED = 1
-SCENES = 200_000
+SCENES = 320_000
 # For the calibration, from digits that training never sees.
 HELD_OUT_SCENES = 4_000
-EPOCHS = 16
+EPOCHS = 14
 BATCH = 128
 LEARNING_RATE = 1e-3
 WARM_UP = 500  # steps
@@ -45,7 +45,7 @@ DROPOUT = 0.3
 AVERAGED_STEPS = 1_000
 # Filters after each halving of the picture's size (the first layer quarters it), and
 # the residual blocks behind it.
-WIDTHS = (32, 48, 96, 128)
+WIDTHS = (32, 64, 112, 144)
 BLOCKS = (0, 1, 1, 1)
 # CPUs that calculate in bfloat16, which trains twice as fast; on others it takes ten
 # times as long. The weights stay float32.
