@@ -49,6 +49,10 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 # Nobody steers the service from the machine it runs on, so nobody has to be kept out.
 control_socket_disable = True
 
+# gunicorn would take the scheme from any client on this machine; TRUSTED_PROXIES tells
+# whose headers are believed.
+forwarded_allow_ips = ""
+
 accesslog = "-"
 access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)sms'
 
