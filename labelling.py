@@ -106,7 +106,7 @@ def label_pictures(paths, output, html):
     """
     service().UPLOADS.leave_alone()
     summary, done = Summary(), set()
-    for row in earlier_rows(output) if output and os.path.exists(output) else ():
+    for row in earlier_rows(output) if output and os.path.isfile(output) else ():
         summary.add(row)
         done.add(row.path)
     count = sum(path not in done for path in found(paths))
@@ -194,6 +194,9 @@ def label_all(paths: list[str]) -> list[Row]:
 def label(path: str) -> Row:
     """The answer of POST /predict, or its refusal."""
     app = service()
+    if Path(path).is_fifo():
+        # To open it would be to wait for whoever writes into it, perhaps for ever.
+        return Row(path, error="The file cannot be read: It is a pipe.")
     try:
         with open(path, "rb") as file:
             if app.extension_of(path) not in app.ALLOWED_EXT:
@@ -294,7 +297,7 @@ def earlier_rows(output: str) -> Iterator[Row]:
         header = file.readline(len(HEADER))
         is_ours = HEADER.startswith(header)
         end = len(header) if header == HEADER else 0
-        for fields, size in complete_records(file):
+        for fields, size in complete_records(file) if is_ours else ():
             if len(fields) != len(Row._fields):
                 is_ours &= not file.read(1)
                 break

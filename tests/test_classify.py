@@ -118,7 +118,13 @@ def test_what_is_in_the_list_is_not_read_again(classify, tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["path,amount\n7.png,100\n", "7", labelling.HEADER + "7.png,100\n7.png,101\n"],
+    [
+        "path,amount\n7.png,100\n",
+        "7",
+        '"' + 200_000 * "7",
+        labelling.HEADER + "7.png,100\n7.png,101\n",
+    ],
+    ids=["other columns", "one letter", "no list", "fewer columns"],
 )
 def test_a_file_of_others_is_left_as_it_is(classify, tmp_path, text):
     other = tmp_path / "accounts.csv"
@@ -165,6 +171,20 @@ def test_a_report_of_a_continued_list_shows_all(classify, tmp_path, monkeypatch)
     classify(SEVENS, "--output", output, "--html", report)
     assert report.read_text().count("<img") == 5
     assert "14 pictures, 0 failed" in report.read_text()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="only Unix has such pipes")
+def test_a_pipe_is_not_waited_for(classify, tmp_path):
+    os.mkfifo(tmp_path / "7.png")
+    (row,) = rows(classify(tmp_path).stdout)
+    assert row["error"] == "The file cannot be read: It is a pipe."
+
+
+def test_who_wants_the_report_alone_throws_the_list_away(classify, tmp_path):
+    report = tmp_path / "report.html"
+    words = [SEVENS, "--output", os.devnull, "--html", report]
+    assert classify(*words).exit_code == 0
+    assert report.read_text().count("<img") == 14
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
