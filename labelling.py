@@ -99,7 +99,8 @@ def check_folder(_context, _option, path: str | None) -> str | None:
     help=f"A page with the {MOST_SHOWN:,} least sure, to look through.",
 )
 def label_pictures(paths, output, html):
-    """Label pictures: files, and folders with all that they hold.
+    """Label pictures: files, and folders with all that they hold, but for what is
+    behind links to other folders.
 
     Prints or writes a row for each, path,class,prob,box,error. Ends with status 1 when
     a picture could not be read.
