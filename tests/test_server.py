@@ -17,6 +17,8 @@ import requests
 from pictures import seven
 from server import GUNICORN, ROOT
 
+SCHEMA = json.loads((ROOT / "static" / "openapi.json").read_text())
+BUSY = SCHEMA["components"]["responses"]["Busy"]
 TOO_MUCH = bytes(30_000_000)
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 
@@ -180,9 +182,7 @@ def test_who_waited_too_long_may_come_again(impatient_server, occupied):
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
-    assert answer.json() == {
-        "error": "The service is too busy; try again in some seconds."
-    }
+    assert answer.json() == BUSY["content"]["application/json"]["example"]
 
 
 def test_a_busy_service_is_ready(impatient_server, occupied):
