@@ -61,7 +61,7 @@ DRAIN_BYTES = 5 * settings.MAX_UPLOAD_BYTES
 DRAIN_STEP = 64 * 1024
 # From /usr/include/malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
-LARGE_BYTES = 8_000_000
+LARGE_BYTES = 2_000_000
 
 
 def nworkers_changed(server, new_value, old_value):

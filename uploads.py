@@ -7,9 +7,12 @@ import re
 import secrets
 import threading
 import time
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+import numpy as np
 
 # Only what was saved here is ever deleted; a dot marks what is still being written.
 OWN_NAME = re.compile(r"\.?[0-9a-f]{32}\.(?:jpg|jpeg|png)")
@@ -32,6 +35,10 @@ class Stored(NamedTuple):
     modified: float
     size: int
     path: Path
+
+    @property
+    def is_unfinished(self) -> bool:
+        return self.path.name.startswith(".")
 
 
 class Uploads:
@@ -104,25 +111,35 @@ class Uploads:
     def sweep(self) -> None:
         """Delete what is expired, then the oldest until there is headroom again."""
         self._bytes_since_sweep = 0
-        kept = self._without_expired()
-        excess = sum(file.size for file in kept) - self.max_bytes
-        excess += self.max_bytes // HEADROOM_SHARE
-        for file in sorted(kept):
-            if excess <= 0:
-                return
-            delete(file.path)
-            excess -= file.size
+        modified, sizes = self._without_expired()
+        excess = int(sizes.sum()) - self.max_bytes + self.max_bytes // HEADROOM_SHARE
+        if excess <= 0:
+            return
+        oldest = np.argsort(modified)
+        last = np.searchsorted(np.cumsum(sizes[oldest]), excess)
+        self._delete_until(modified[oldest[last]], excess)
 
-    def _without_expired(self) -> list[Stored]:
-        now, kept = self._now(), []
+    def _without_expired(self) -> tuple[np.ndarray, np.ndarray]:
+        """When the files that stay were written, and their sizes."""
+        # There may be millions: all that is held of one are these two numbers.
+        now, modified, sizes = self._now(), array("d"), array("q")
         for file in own_files(self.folder):
-            unfinished = file.path.name.startswith(".")
-            limit = STALE_SECONDS if unfinished else self.max_age_seconds
+            limit = STALE_SECONDS if file.is_unfinished else self.max_age_seconds
             if now - file.modified > limit:
                 delete(file.path)
-            elif not unfinished:
-                kept.append(file)
-        return kept
+            elif not file.is_unfinished:
+                modified.append(file.modified)
+                sizes.append(file.size)
+        return np.array(modified), np.array(sizes)
+
+    def _delete_until(self, moment: float, excess: int) -> None:
+        """Delete files of that moment or before, of `excess` bytes or a little more."""
+        for file in own_files(self.folder):
+            if excess <= 0:
+                return
+            if file.modified <= moment and not file.is_unfinished:
+                delete(file.path)
+                excess -= file.size
 
     def _now(self) -> float:
         # A clock that is set forward ages nothing: the steady one goes on as before.

@@ -1,16 +1,18 @@
 """See whether memory grows under long load: python -m benchmarks.soak
 
 Starts the service as `make run` does, sends thumbnails, scans and phone photos in turn,
-and prints the proportional memory of every worker between the stretches. Needs Linux.
+and prints the memory of every worker's own between the stretches. Needs Linux.
 """
 
 import argparse
+import re
+from pathlib import Path
 
 from tqdm import tqdm
 
 from benchmarks import launches
 from benchmarks.client import Load, multipart
-from benchmarks.processes import memory_mb, tree
+from benchmarks.processes import tree
 from benchmarks.report import OURS
 from benchmarks.running import Running, running, seconds_to_first_answer, settle
 from benchmarks.throughput import DIGIT, jpeg
@@ -24,7 +26,13 @@ SECONDS_A_LOOK = 1
 def worker_memory(server: Running) -> dict[int, float]:
     workers = [process for process, _ in tree(server.process.pid)]
     workers.remove(server.process.pid)
-    return {worker: memory_mb(worker) for worker in sorted(workers)}
+    return {worker: own_memory_mb(worker) for worker in sorted(workers)}
+
+
+def own_memory_mb(process: int) -> float:
+    """Without the libraries' files, whose share changes with whoever else has them."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return int(re.search(r"RssAnon:\s*(\d+) kB", status)[1]) / 1000
 
 
 def ask_for(server: Running, request: bytes, count: int, bar: tqdm) -> int:
