@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ import sys
 
 import pytest
 from pictures import RESOURCES
+from programs import program
 from server import ROOT
 
 SEVEN = RESOURCES / "photos_mit" / "7" / "7_087.jpg"
@@ -27,13 +27,6 @@ console.log(JSON.stringify(answer));
 def examples(language: str, word: str, readme: str = "README.md") -> list[str]:
     blocks = BLOCK.findall((ROOT / readme).read_text())
     return [text for known, text in blocks if known == language and word in text]
-
-
-def require(program: str) -> None:
-    if not shutil.which(program):
-        # Only where nobody installed it for the tests, as .ci/run does.
-        assert not os.environ.get("CI"), f"{program} is missing"
-        pytest.skip(f"{program} is missing")
 
 
 def output(command: list[str], folder, text: str | None = None) -> str:
@@ -57,7 +50,7 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("readme", READMES)
 def test_curl(at_server, delete_upload, readme):
-    require("curl")
+    program("curl")
     (example,) = examples("console", "curl", readme)
     command, reply = at_server(example).removeprefix("$ ").split("\n", 1)
     answer = json.loads(output(["bash", "-c", command], ROOT))
@@ -77,7 +70,7 @@ def test_requests(at_server, delete_upload, folder):
 
 
 def test_fetch(at_server, delete_upload, folder):
-    require("node")
+    program("node")
     (example,) = examples("js", "fetch(")
     script = at_server(NODE % example)
     answer = json.loads(output(["node", "--input-type=module"], folder, script))
