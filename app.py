@@ -95,7 +95,7 @@ app.request_class = InMemoryRequest
 app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES + FORM_BYTES
 app.json.sort_keys = False
 app.cli.add_command(label_pictures)
-CORS(app)
+CORS(app, expose_headers="Retry-After")
 if TRUSTED_PROXIES:
     app.wsgi_app = ProxyFix(
         app.wsgi_app,
@@ -138,7 +138,7 @@ def predict():
     if extension not in ALLOWED_EXT:
         abort(400, "Not allowed file extension.")
     is_saved = wants_saving()
-    if is_saved and not request.host:
+    if is_saved and not (request.host and "Host" in request.headers):
         abort(400, "The header Host is missing or malformed.")
     data = checked_bytes(file)
     picture, probabilities = read(data)

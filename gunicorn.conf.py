@@ -4,15 +4,17 @@ import contextlib
 import ctypes
 import gc
 import importlib
+import mmap
 import os
 import socket
+from array import array
 from pathlib import Path
 
 from flask import request
 from gunicorn.http.errors import ParseException
 
 import settings
-from worker import Worker
+from worker import CLOSED, Turns, Worker
 
 # Those that this process may use, where the system tells.
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -29,11 +31,12 @@ def cpus() -> int:
 
 bind = f"0.0.0.0:{settings.PORT}"
 
+MOST_WORKERS = 1000
 # A prediction keeps a core busy; more workers only cost memory, over 100 MB each.
-workers = settings.whole_number("WEB_CONCURRENCY", cpus(), most=1000)
-# Threads share the model, and one that waits for a slow client lets the others run.
+workers = settings.whole_number("WEB_CONCURRENCY", cpus(), most=MOST_WORKERS)
+# One of them works for each core of the worker, the others may wait for slow clients.
 worker_class = Worker
-threads = 4
+threads = 8
 
 # Without a sign of life for so long a worker is replaced; on a busy machine the import
 # of TensorFlow alone can take half a minute.
@@ -60,8 +63,12 @@ access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)sms'
 DRAIN_BYTES = 5 * settings.MAX_UPLOAD_BYTES
 DRAIN_STEP = 64 * 1024
 # From /usr/include/malloc.h.
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGE_BYTES = 2_000_000
+
+# Shared by all workers; a reload starts new ones before the old ones end.
+CLIENTS = memoryview(mmap.mmap(-1, 2 * MOST_WORKERS * 4)).cast("i")
+CLIENTS[:] = memoryview(array("i", len(CLIENTS) * [CLOSED]))
 
 
 def nworkers_changed(server, new_value, old_value):
@@ -80,18 +87,26 @@ def on_starting(server):
 
 def pre_fork(server, worker):
     # Only here are all workers known.
-    others = [other.core for other in server.WORKERS.values()]
-    worker.core = min(CORES, key=others.count, default=None)
+    others = server.WORKERS.values()
+    cores = [other.core for other in others]
+    worker.core = min(CORES, key=cores.count, default=None)
+    worker.clients = CLIENTS
+    worker.place = min(set(range(2 * MOST_WORKERS)) - {other.place for other in others})
 
 
 def post_fork(server, worker):
     return_memory()
+    worker.turns = Turns(max(1, cpus() // server.num_workers))
     # A request changes threads several times, which on one core costs no wake-up of
     # another, and the caches stay warm. With fewer workers a core would lie idle.
     if server.num_workers >= len(CORES) > 0:
         # Where that is forbidden, or the core is gone, it runs on any.
         with contextlib.suppress(OSError):
             os.sched_setaffinity(0, {worker.core})
+
+
+def child_exit(server, worker):
+    CLIENTS[worker.place] = CLOSED
 
 
 def return_memory():
@@ -101,6 +116,8 @@ def return_memory():
         libc.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
         # With that set it would give back also what every request needs again.
         libc.mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BYTES)
+        # One store for all threads: what each held would add up.
+        libc.mallopt(M_ARENA_MAX, 1)
 
 
 def post_worker_init(worker):

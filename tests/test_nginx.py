@@ -95,6 +95,7 @@ def assert_readable_refusal(answer: requests.Response, status: int) -> None:
     assert list(answer.json()) == ["error"]
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After"
 
 
 @pytest.mark.parametrize("headers", [{}, FORGED], ids=["honest", "forged"])
@@ -226,7 +227,7 @@ HALF_A_BODY = (
 
 def test_slow_clients_hold_up_nobody_and_are_hung_up_on(proxy):
     slow = [begun(proxy, HALF_A_HEADER), *(begun(proxy, HALF_A_BODY) for _ in range(8))]
-    # nginx waits 10 s for them; in the service they would fill its four threads.
+    # nginx waits 10 s for them; in the service they would fill its eight threads.
     assert requests.get(proxy.url, verify=proxy.certificate, timeout=9).ok
     for client in slow:
         with client:

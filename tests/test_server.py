@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
@@ -162,18 +163,81 @@ def impatient_server(start_server):
     )
 
 
+def test_an_address_is_not_made_up_for_who_does_not_say_where_he_asks(server):
+    # HTTP/1.0 needs no Host; the picture's address would be http://0.0.0.0.
+    body = form(seven())
+    head = f"POST /predict HTTP/1.0\r\nContent-Length: {len(body)}\r\n"
+    head += f"Content-Type: {FORM['Content-Type']}\r\n\r\n"
+    with say(server, head.encode() + body) as client:
+        assert client.makefile("rb").readline().split()[1] == b"400"
+
+
+@contextmanager
+def stalled_uploads(server, count: int):
+    begun = [say(server, upload_head(5000) + b"--x") for _ in range(count)]
+    yield begun
+    for client in begun:
+        client.close()
+
+
 @pytest.fixture
 def occupied(impatient_server):
     """All threads wait for uploads that do not come, until their time is over."""
-    stalled = [say(impatient_server, upload_head(5000) + b"--x") for _ in range(4)]
-    yield stalled
-    for client in stalled:
-        client.close()
+    with stalled_uploads(impatient_server, 8) as begun:
+        yield begun
+
+
+def test_uploads_that_stall_hold_up_nobody_while_a_thread_is_left(impatient_server):
+    url = impatient_server.url + "/predict?save=false"
+    files = {"file": ("7.png", seven())}
+    with stalled_uploads(impatient_server, 7):
+        # As they end after three seconds, whoever waited for them would get a 503.
+        assert requests.post(url, files=files, timeout=60).ok
+
+
+def test_who_does_not_read_an_answer_holds_up_nobody(impatient_server, delete_upload):
+    url = impatient_server.url + "/predict"
+    # More than fits into the kernel's buffers.
+    files = {"file": ("7.png", seven() + bytes(15_000_000))}
+    image_url = requests.post(url, files=files, timeout=60).json()["image_url"]
+    delete_upload(image_url)
+    request = f"GET {urlsplit(image_url).path} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+    with ExitStack() as stack:
+        for _ in range(7):
+            stack.enter_context(say(impatient_server, request))
+        files = {"file": ("7.png", seven())}
+        assert requests.post(url + "?save=false", files=files, timeout=60).ok
+
+
+def wait_for_the_others_of(worker: int, server) -> None:
+    os.kill(worker, signal.SIGSTOP)
+    assert requests.get(server.url + "/ready", timeout=60).ok
+    os.kill(worker, signal.SIGCONT)
+
+
+def open_sockets(process: int) -> int:
+    links = [os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()]
+    return sum(link.startswith("socket:") for link in links)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="only on Linux")
+def test_clients_are_shared_out_evenly(start_server):
+    # One worker took nearly all of them, as long as the other was busy.
+    server = start_server(WEB_CONCURRENCY="2")
+    workers = workers_of(server)
+    for worker in workers:
+        wait_for_the_others_of(worker, server)
+    sessions = [requests.Session() for _ in range(12)]
+    for session in sessions:
+        assert session.get(server.url + "/ready", timeout=15).ok
+    first, second = (open_sockets(worker) for worker in workers)
+    # The connections above may be still open.
+    assert abs(first - second) <= 2
 
 
 def test_an_upload_that_stalls_is_refused_in_the_end(occupied):
     for client in occupied:
-        assert client.makefile("rb").readline().startswith(b"HTTP/1.1 400")
+        assert client.makefile("rb").readline().split()[1] == b"400"
 
 
 def test_who_waited_too_long_may_come_again(impatient_server, occupied):
@@ -182,6 +246,7 @@ def test_who_waited_too_long_may_come_again(impatient_server, occupied):
     assert answer.status_code == 503
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After"
     assert answer.json() == BUSY["content"]["application/json"]["example"]
 
 
@@ -203,10 +268,14 @@ def two_cores():
     os.sched_setaffinity(0, cores)
 
 
-def workers_cores(server) -> list[set[int]]:
+def workers_of(server) -> list[int]:
     process = server.process.pid
     children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [os.sched_getaffinity(int(child)) for child in children]
+    return [int(child) for child in children]
+
+
+def workers_cores(server) -> list[set[int]]:
+    return [os.sched_getaffinity(worker) for worker in workers_of(server)]
 
 
 def test_every_core_has_a_worker_of_its_own(two_cores, start_server):
