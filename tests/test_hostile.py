@@ -9,13 +9,13 @@ from tests.hostile_pictures import chunk, exif, png
 
 
 @pytest.fixture(scope="module")
-def uploads(tmp_path_factory):
+def own_uploads(tmp_path_factory):
     return tmp_path_factory.mktemp("service") / "static" / "uploads"
 
 
 @pytest.fixture(scope="module")
-def own_server(uploads):
-    folder = uploads.parent.parent
+def own_server(own_uploads):
+    folder = own_uploads.parent.parent
     copy_service(folder)
     with running_server(folder, WEB_CONCURRENCY="1") as server:
         yield server
@@ -23,9 +23,9 @@ def own_server(uploads):
 
 # Bombs take a minute to make.
 @pytest.mark.parametrize("group", [name for name in groups(0, 0) if name != "bombs"])
-def test_hostile_requests_are_refused_or_answered(own_server, uploads, group):
+def test_hostile_requests_are_refused_or_answered(own_server, own_uploads, group):
     cases = groups(seed=0, count=300)[group]
-    outcomes = [outcome(own_server, uploads, *case) for case in cases]
+    outcomes = [outcome(own_server, own_uploads, *case) for case in cases]
     # How long one takes on a busy machine says nothing.
     complaints = [each for each in outcomes if each.complaint not in ("", "slow")]
     assert len(outcomes) > 10
