@@ -142,8 +142,8 @@ def one_scene(
 
 def render_chunk(seed: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    names = [name for name in SHARES if name in DRAWN or _groups.get(name)]
-    shares = np.array([SHARES[name] for name in names])
+    names = [name for name in _shares if name in DRAWN or _groups.get(name)]
+    shares = np.array([_shares[name] for name in names])
     scenes = [
         one_scene(rng, _groups, names, shares / shares.sum()) for _ in range(CHUNK)
     ]
@@ -152,19 +152,29 @@ def render_chunk(seed: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 
 _groups: Sources = {}
+_shares: dict[str, float] = {}
 
 
-def start_worker(load: Callable[..., list[Sample]], folders: tuple) -> None:
+def start_worker(
+    shares: dict[str, float], load: Callable[..., list[Sample]], folders: tuple
+) -> None:
+    _shares.update(shares)
     _groups.update(by_source(load(*folders)))
 
 
 def render_set(
-    folder: Path, count: int, seed: int, load: Callable[..., list[Sample]], *folders
+    folder: Path,
+    count: int,
+    seed: int,
+    shares: dict[str, float],
+    load: Callable[..., list[Sample]],
+    *folders,
 ) -> None:
     """Write `count` inputs and labels into a folder, the same on any number of cores.
 
     images.npy is uint8 (count, 140, 90); labels.npy, written last, shows it is whole.
-    Every process calls load(*folders) for its samples.
+    Every process calls load(*folders) for its samples; the sources among them are drawn
+    from in proportion to their shares.
     """
     folder.mkdir(parents=True, exist_ok=True)
     shape = (count, preprocessing.INPUT_HEIGHT, preprocessing.INPUT_WIDTH)
@@ -172,7 +182,9 @@ def render_set(
     labels = np.empty(count, np.uint8)
     starts = range(0, count, CHUNK)
     seeds = [(seed, start) for start in starts]
-    work = get_context("spawn").Pool(os.cpu_count(), start_worker, (load, folders))
+    work = get_context("spawn").Pool(
+        os.cpu_count(), start_worker, (shares, load, folders)
+    )
     with work as pool:
         chunks = zip(starts, pool.imap(render_chunk, seeds), strict=True)
         for start, (pixels, classes) in tqdm(chunks, "rendering", len(starts)):
