@@ -76,20 +76,30 @@ class ClientSocket(socket.socket):
         self.turns = turns
 
     def recv(self, size, flags=0):
+        if not self.gettimeout():  # else Python would wait in spite of the flag
+            try:
+                return super().recv(size, flags | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                if not self.getblocking():
+                    raise
+            # All of the rest at once, or there would be a turn to wait for in between.
+            flags |= socket.MSG_WAITALL if size > HEAD_BYTES else 0
+        with self.turns.lent():
+            return super().recv(size, flags)
+
+    def send(self, data, flags=0):
         try:
-            return super().recv(size, flags | socket.MSG_DONTWAIT)
+            return super().send(data, flags | socket.MSG_DONTWAIT)
         except BlockingIOError:
             if not self.getblocking():
                 raise
-        # All of the rest at once, or there would be a turn to wait for in between.
-        flags |= socket.MSG_WAITALL if size > HEAD_BYTES else 0
         with self.turns.lent():
-            return super().recv(size, flags)
+            return super().send(data, flags)
 
     def sendall(self, data, flags=0):
         sent = 0
         with suppress(BlockingIOError):
-            sent = self.send(data, flags | socket.MSG_DONTWAIT)
+            sent = super().send(data, flags | socket.MSG_DONTWAIT)
         if sent < len(data):
             with self.turns.lent():
                 super().sendall(memoryview(data)[sent:], flags)
@@ -130,7 +140,8 @@ class Worker(gthread.ThreadWorker):
         if not (enabled or self.alive):
             # Whoever is connected already is answered, and whoever comes later learns
             # at once that nobody is here, instead of at the end.
-            for listener in self.sockets:
+            while self.sockets:
+                listener = self.sockets.pop()
                 while select.select([listener], [], [], 0)[0]:
                     self.accept(listener)
                 listener.close()

@@ -209,6 +209,16 @@ def test_who_does_not_read_an_answer_holds_up_nobody(impatient_server, delete_up
         assert requests.post(url + "?save=false", files=files, timeout=60).ok
 
 
+def test_a_body_that_never_comes_holds_up_nobody(impatient_server):
+    # The answer needs no body, and gunicorn waits five seconds to be rid of it.
+    request = b"GET /ready HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+    url = impatient_server.url + "/predict?save=false"
+    with ExitStack() as stack:
+        for _ in range(7):
+            stack.enter_context(say(impatient_server, request))
+        assert requests.post(url, files={"file": ("7.png", seven())}, timeout=60).ok
+
+
 def wait_for_the_others_of(worker: int, server) -> None:
     os.kill(worker, signal.SIGSTOP)
     assert requests.get(server.url + "/ready", timeout=60).ok
