@@ -12,7 +12,6 @@ from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -21,6 +20,7 @@ import preprocessing
 from benchmarks.client import BOUNDARY, multipart
 from benchmarks.growth import figures_of
 from benchmarks.growth import service as served
+from benchmarks.running import scratch_folder
 from benchmarks.throughput import SIZES, jpeg
 from uploads import Uploads
 
@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=SIZES, help="as 90x140")
     parser.add_argument("--seconds", type=float, default=3, help="under load")
     options = parser.parse_args()
-    with TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         service.UPLOADS = Uploads(Path(folder), 2**31, 1)
         columns = [column(jpeg(size), options.seconds) for size in options.sizes]
     print(f"| CPU, µs | {' | '.join(options.sizes)} |")

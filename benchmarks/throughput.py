@@ -1,8 +1,8 @@
 """Measure the service beside its peers: python -m benchmarks.throughput
 
 Prints Markdown tables with the medians over the rounds and draws a plot. In each round
-every server is started afresh, one after the other, with its uploads in a temporary
-folder, and measured at every size and number of connections. Needs Linux, where /proc
+every server is started afresh, one after the other, with its uploads in a folder in
+memory, and measured at every size and number of connections. Needs Linux, where /proc
 tells CPU time and memory. A server that cannot be installed or run is left out, with
 the reason.
 """
@@ -16,7 +16,6 @@ import time
 from io import BytesIO
 from pathlib import Path
 from statistics import quantiles
-from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from PIL import Image, ImageOps
@@ -30,6 +29,7 @@ from benchmarks.running import (
     Running,
     error_log,
     running,
+    scratch_folder,
     seconds_to_first_answer,
     settle,
     started,
@@ -124,7 +124,7 @@ def run_server(name: str, pictures: dict[str, bytes], options, results) -> None:
 
 def run_floor(pictures: dict[str, bytes], options, results) -> None:
     """The bare loop on as many cores as the service has workers, at the same time."""
-    with TemporaryDirectory() as folder, error_log() as log:
+    with scratch_folder() as folder, error_log() as log:
         copy = Path(folder)
         launches.copy_service(copy)
         loops = [start_loop(copy, core, log) for core in cores()]
