@@ -88,7 +88,7 @@ class Load:
         It takes longer where fewer than `least` came: the quick ones come first.
         """
         answers, began = [], time.perf_counter()
-        while (gone := time.perf_counter() - began) < PATIENCE_SECONDS:
+        while (gone := time.perf_counter() - began) < seconds + PATIENCE_SECONDS:
             if gone >= seconds and len(answers) >= least:
                 break
             answers += self.answers(max(seconds - gone, 0.1))
