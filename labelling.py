@@ -211,7 +211,7 @@ def label(path: str) -> Row:
     except HTTPException as error:
         return Row(path, error=error.description)
     except InvalidImage as error:
-        return Row(path, error=str(error))
+        return Row(path, error=str(error))  # written to be shown, as over HTTP
     best = app.ranked(probabilities)[0]
     box = " ".join(map(str, picture.box or ()))
     return Row(path, best["class"], f"{best['prob']:.2f}", box)

@@ -129,6 +129,11 @@ def bombs() -> Cases:
         "more pixels than said",
         small[:33] + chunk(b"IDAT", zeros(10**9)) + small[-12:],
     )
+    yield from crowds(jpeg, small)
+
+
+def crowds(jpeg: bytes, small: bytes) -> Cases:
+    """Of chunks, segments and scans."""
     for kind in (b"abCd", b"gAMA", b"IDAT"):
         yield f"chunks {kind.decode()}", small[:33] + repeated(chunk(kind)) + small[33:]
     scans = jpeg.index(b"\xff\xda")

@@ -13,6 +13,5 @@ def program(name: str) -> str:
     if not found and "CI" in os.environ:
         pytest.fail(f"{name} is missing")
     if not found:
-        # Whoever only runs the service need not install it; CI does.
-        pytest.skip(f"needs {name}")
+        pytest.skip(f"needs {name}")  # who only runs the service lacks it; CI fails
     return found

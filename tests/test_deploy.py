@@ -45,8 +45,7 @@ def test_the_service_writes_no_machine_code():
     )
     ended = subprocess.run([sys.executable, "-c", start], cwd=ROOT, capture_output=True)
     if ended.returncode == 22:
-        # The switch came with Linux 6.3.
-        pytest.skip("this kernel has no such switch")
+        pytest.skip("this kernel has no such switch")  # it came with Linux 6.3
     assert ended.stdout == b"True\n"
 
 
