@@ -202,7 +202,8 @@ def label(path: str) -> Row:
         with open(path, "rb") as file:
             if app.extension_of(path) not in app.ALLOWED_EXT:
                 return Row(path, error="Not allowed file extension.")
-            data = app.checked_bytes(file)
+            data = file.read(app.MAX_UPLOAD_BYTES + 1)
+        app.check_size(data)
         picture, probabilities = app.read(data)
     except OSError as error:
         return Row(path, error=f"The file cannot be read: {error.strerror}.")

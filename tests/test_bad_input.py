@@ -59,7 +59,7 @@ NOT_ALLOWED = "Not allowed file extension."
         pytest.param(file(seven(), "seven"), NOT_ALLOWED, id="no extension"),
         pytest.param(file(seven(), "png"), NOT_ALLOWED, id="no dot"),
         pytest.param(file(seven(), "seven.png.exe"), NOT_ALLOWED, id="two extensions"),
-        pytest.param(file(b"", "seven.png"), "The file is empty.", id="empty file"),
+        pytest.param(body(PART + b"\r\n--x--\r\n"), "The file is empty.", id="empty"),
         pytest.param(
             {**file(seven(), "seven.png"), "query_string": "save=no"},
             "The parameter save is either true or false.",

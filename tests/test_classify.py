@@ -57,6 +57,10 @@ def test_answers_are_those_of_the_service(classify, post, folder):
         if row["path"].endswith("e.png"):
             assert row["error"] == "The file cannot be read: No such file or directory."
             continue
+        if row["path"].endswith("d.jpg"):
+            # Flask's client for tests sends an empty file without the end of its head.
+            assert row["error"] == "The file is empty."
+            continue
         data, name = Path(row["path"]).read_bytes(), "7" + Path(row["path"]).suffix
         answer = post(data, name, query_string="save=false").json
         assert row["error"] == answer.get("error", "")
