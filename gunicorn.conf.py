@@ -6,15 +6,11 @@ import gc
 import importlib
 import mmap
 import os
-import socket
 from array import array
 from pathlib import Path
 
-from flask import request
-from gunicorn.http.errors import ParseException
-
 import settings
-from worker import CLOSED, Turns, Worker
+from worker import CLOSED, Worker
 
 # Those that this process may use, where the system tells.
 CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
@@ -34,9 +30,7 @@ bind = f"0.0.0.0:{settings.PORT}"
 MOST_WORKERS = 1000
 # A prediction keeps a core busy; more workers only cost memory, over 100 MB each.
 workers = settings.whole_number("WEB_CONCURRENCY", cpus(), most=MOST_WORKERS)
-# One of them works for each core of the worker, the others may wait for slow clients.
 worker_class = Worker
-threads = 8
 
 # Without a sign of life for so long a worker is replaced; on a busy machine the import
 # of TensorFlow alone can take half a minute.
@@ -59,9 +53,6 @@ forwarded_allow_ips = ""
 accesslog = "-"
 access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)sms'
 
-# What is read of a refused upload that is still on its way.
-DRAIN_BYTES = 5 * settings.MAX_UPLOAD_BYTES
-DRAIN_STEP = 64 * 1024
 # From /usr/include/malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGE_BYTES = 2_000_000
@@ -96,9 +87,7 @@ def pre_fork(server, worker):
 
 def post_fork(server, worker):
     return_memory()
-    worker.turns = Turns(max(1, cpus() // server.num_workers))
-    # A request changes threads several times, which on one core costs no wake-up of
-    # another, and the caches stay warm. With fewer workers a core would lie idle.
+    # The caches stay warm. With fewer workers than cores there is no need to choose.
     if server.num_workers >= len(CORES) > 0:
         # Where that is forbidden, or the core is gone, it runs on any.
         with contextlib.suppress(OSError):
@@ -118,36 +107,3 @@ def return_memory():
         libc.mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BYTES)
         # One store for all threads: what each held would add up.
         libc.mallopt(M_ARENA_MAX, 1)
-
-
-def post_worker_init(worker):
-    # A malformed chunk is the client's fault; unknown to Flask, it would be a 500.
-    worker.wsgi.register_error_handler(
-        ParseException, lambda error: ({"error": "The body is malformed."}, 400)
-    )
-    worker.wsgi.after_request(corked)
-
-
-def corked(response):
-    # gunicorn writes head and body apart. Once a proxy has the head of an answer it
-    # cannot ask another host any more, so both leave together.
-    cork(request.environ["gunicorn.socket"], True)
-    return response
-
-
-def cork(connection, is_held):
-    # Only Linux has it, and only for TCP.
-    with contextlib.suppress(AttributeError, OSError):
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, is_held)
-
-
-def post_request(worker, req, environ, resp):
-    cork(environ.get("gunicorn.socket"), False)
-    # A client that is still sending gets a reset in place of the answer when the rest
-    # of its upload is not read.
-    if resp is None or resp.status_code < 400:
-        return
-    with contextlib.suppress(OSError, ParseException):
-        for _ in range(DRAIN_BYTES // DRAIN_STEP):
-            if not req.body.read(DRAIN_STEP):
-                break

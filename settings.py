@@ -14,7 +14,7 @@ def whole_number(name: str, default: int, least: int = 1, most: int = 10**15) ->
 
 
 PORT = whole_number("PORT", 5000, most=65535)
-# Every upload is held in memory while it is read, one in each thread.
+# Every upload is held in memory until it is answered: see worker.py for how many.
 MAX_UPLOAD_BYTES = whole_number("MAX_UPLOAD_BYTES", 20_000_000, most=1_000_000_000)
 MAX_PIXELS = whole_number("MAX_PIXELS", 64_000_000)
 # With room for less, a picture could be gone before its link is opened.

@@ -1,19 +1,30 @@
-"""gunicorn's threaded worker, made fair, and to bear slow clients and overload."""
+"""A gunicorn worker that hears all clients in one thread and answers one at a time.
+
+Reading a picture keeps a core busy, so a second thread would only take the interpreter
+from the first. Whoever is slow to send or to read waits in the loop, holding up nobody.
+"""
 
 import json
-import select
+import os
+import selectors
 import socket
-import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
-from selectors import EVENT_READ
+from collections.abc import Generator
+from contextlib import suppress
+from datetime import datetime
+from io import BytesIO
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import NamedTuple
 
 from flask import request
 from gunicorn import util
-from gunicorn.workers import gthread
+from gunicorn.http import wsgi
+from gunicorn.http.body import ChunkedReader
+from gunicorn.http.errors import InvalidChunkSize, NoMoreData
+from gunicorn.http.message import Request
+from gunicorn.http.unreader import Unreader
+from gunicorn.workers import base
 from werkzeug.exceptions import ServiceUnavailable
 
 from settings import MAX_REQUEST_SECONDS, MAX_WAIT_SECONDS
@@ -21,222 +32,431 @@ from settings import MAX_REQUEST_SECONDS, MAX_WAIT_SECONDS
 # For the head of a request, which a proxy or a browser sends at once, and for the
 # client's part of closing a connection.
 SILENCE_SECONDS = 10
+# Who is connected without a request when the worker ends may be sending one already.
+LINGER_SECONDS = 2
 CHECK_SECONDS = 1
 RETRY_AFTER_SECONDS = 5
 # How long and how often a worker leaves a new client to one that has fewer.
 YIELD_SECONDS, MAX_YIELDS = 0.001, 5
 # How many clients a worker has that takes no more.
 CLOSED = 2**31 - 1
-# gunicorn asks for more at once only of a body, and never for more than is left of it.
-HEAD_BYTES = 8192
+# What is received at once, and what may wait to be sent while more is made of it.
+STEP_BYTES = 2**18
+# A head without an end that is longer may be one that is refused.
+HEAD_END, HEAD_BYTES = b"\r\n\r\n", 8192
+# Larger bodies are received while there is room for so many of the largest.
+SMALL_BODY_BYTES, LARGEST_BODIES = 2**16, 8
+# gunicorn takes microseconds for each, and the largest body has room for millions.
+MAX_CHUNKS = 50_000
+# What a conversation waits for, when not to read or to write.
+TURN, ROOM = 4, 8
+
+# Yields what it waits for; is told whether that came in time.
+Conversation = Generator[int, bool]
 
 
-class Turns:
-    """At most so many threads work at a time, in the order in which they came.
+class Gone(Exception):
+    """The client has hung up, or does not read what it is sent."""
 
-    More would take the interpreter from each other again and again, so that some
-    answers took three times as long as others.
-    """
 
-    def __init__(self, count: int) -> None:
-        self.free, self.waiting, self.lock = count, deque(), threading.Lock()
+class Received(Unreader):
+    """What has come in, for gunicorn's parser, which must not wait for more."""
 
-    def __enter__(self) -> None:
-        with self.lock:
-            if self.free:
-                self.free -= 1
-                return
-            mine = threading.Lock()
-            mine.acquire()
-            self.waiting.append(mine)
-        mine.acquire()
+    def __init__(self, data: bytes) -> None:
+        super().__init__()
+        self.data = data
 
-    def __exit__(self, *_exception: object) -> None:
-        with self.lock:
-            if self.waiting:
-                self.waiting.popleft().release()
-            else:
-                self.free += 1
+    def chunk(self, size_hint=None):
+        data, self.data = self.data, b""
+        return data
 
-    @contextmanager
-    def lent(self) -> Iterator[None]:
-        """Let others go on while this thread has to wait."""
-        self.__exit__()
+
+class Body(NamedTuple):
+    data: bytes
+    # Else it is too long, or was cut off.
+    is_whole: bool = True
+    # There was no room for it in time.
+    is_refused: bool = False
+    # The beginning of the next request.
+    rest: bytes = b""
+
+
+class Client:
+    """A connection, what came in over it, and what is to go out."""
+
+    def __init__(self, connection: socket.socket, address, server) -> None:
+        self.socket, self.address, self.server = connection, address, server
+        self.received, self.unsent = b"", bytearray()
+        self.is_idle = True
+        self.deadline = time.monotonic() + SILENCE_SECONDS
+        # What it waits for, and what of that the poller is to tell.
+        self.waits_for = self.polled_for = 0
+        # Bytes of room that its body needs or has.
+        self.needs = self.has = 0
+
+    def sendall(self, data: bytes) -> None:
+        """gunicorn takes this for the socket."""
+        self.unsent += data
+
+    def receive(self, most: int) -> bytes | None:
+        """What has come in, if anything; None if the client has hung up."""
         try:
-            yield
-        finally:
-            self.__enter__()
-
-
-class ClientSocket(socket.socket):
-    """Whoever waits for this client, sending or receiving, lends its turn to others."""
-
-    def __init__(self, plain: socket.socket, turns: Turns) -> None:
-        super().__init__(plain.family, plain.type, plain.proto, plain.detach())
-        self.turns = turns
-
-    def recv(self, size, flags=0):
-        if not self.gettimeout():  # else Python would wait in spite of the flag
-            try:
-                return super().recv(size, flags | socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                if not self.getblocking():
-                    raise
-            # All of the rest at once, or there would be a turn to wait for in between.
-            flags |= socket.MSG_WAITALL if size > HEAD_BYTES else 0
-        with self.turns.lent():
-            return super().recv(size, flags)
-
-    def send(self, data, flags=0):
-        try:
-            return super().send(data, flags | socket.MSG_DONTWAIT)
+            return self.socket.recv(most) or None
         except BlockingIOError:
-            if not self.getblocking():
-                raise
-        with self.turns.lent():
-            return super().send(data, flags)
+            return b""
+        except OSError:
+            return None
 
-    def sendall(self, data, flags=0):
-        sent = 0
-        with suppress(BlockingIOError):
-            sent = super().send(data, flags | socket.MSG_DONTWAIT)
-        if sent < len(data):
-            with self.turns.lent():
-                super().sendall(memoryview(data)[sent:], flags)
-
-    def sendfile(self, file, offset=0, count=None):
-        with self.turns.lent():
-            return super().sendfile(file, offset, count)
+    def flush(self) -> bool:
+        """Send what goes without waiting. Whether that is all."""
+        try:
+            while self.unsent:
+                del self.unsent[: self.socket.send(self.unsent)]
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise Gone from error
+        return True
 
 
-class Worker(gthread.ThreadWorker):
-    # As many as there are cores for this worker.
-    turns: Turns
+class Worker(base.Worker):
     # How many clients every worker has, in memory that they share, and the place there.
     clients: memoryview
     place: int
 
+    @classmethod
+    def check_config(cls, cfg, log):
+        if cfg.is_ssl:
+            raise RuntimeError("TLS is for a proxy in front, as in deploy/nginx.conf.")
+
     def init_process(self):
-        # Connection → until when a thread waits for what its client sends.
-        self.deadlines = {}
-        self.served = threading.local()
-        self.yielded = 0
-        threading.Thread(target=self.hang_up_on_the_slow, daemon=True).start()
+        self.poller = selectors.DefaultSelector()
+        self.connected: dict[Client, Conversation] = {}
+        # Who is to be answered, and whose body there is no room for yet.
+        self.turns: deque[Client] = deque()
+        self.without_room: deque[Client] = deque()
+        self.is_listening, self.yielded, self.next_check = False, 0, 0.0
         super().init_process()
 
     def load_wsgi(self):
         super().load_wsgi()
+        self.most_bytes = self.wsgi.config["MAX_CONTENT_LENGTH"]
+        self.room = LARGEST_BODIES * self.most_bytes
         self.wsgi.before_request(self.refuse_who_waited_long)
 
     def refuse_who_waited_long(self):
-        waited = time.monotonic() - self.served.queued_at
+        waited = time.monotonic() - self.came_at
         # All else costs next to nothing, and who is busy is still ready.
         if waited > MAX_WAIT_SECONDS and request.endpoint == "predict":
             message = "The service is too busy; try again in some seconds."
             raise ServiceUnavailable(message, retry_after=RETRY_AFTER_SECONDS)
 
-    def set_accept_enabled(self, enabled):
-        super().set_accept_enabled(enabled)
-        if not (enabled or self.alive):
-            # Whoever is connected already is answered, and whoever comes later learns
-            # at once that nobody is here, instead of at the end.
-            while self.sockets:
-                listener = self.sockets.pop()
-                while select.select([listener], [], [], 0)[0]:
-                    self.accept(listener)
-                listener.close()
+    # The loop: who is heard, and when
 
-    def wait_for_and_dispatch_events(self, timeout):
-        self.clients[self.place] = self.nr_conns if self._accepting else CLOSED
-        super().wait_for_and_dispatch_events(timeout)
+    def run(self):
+        self.poller.register(self.PIPE[0], EVENT_READ)
+        while self.alive:
+            self.listen(len(self.connected) < self.cfg.worker_connections)
+            self.go_on()
+        self.accept_all_and_close()
+        now = time.monotonic()
+        for client in self.connected:
+            if client.is_idle:
+                client.deadline = min(client.deadline, now + LINGER_SECONDS)
+        while self.connected and time.monotonic() < now + self.cfg.graceful_timeout:
+            self.go_on()
 
-    def accept(self, listener):
+    def go_on(self) -> None:
+        """Hear everybody, then answer whoever was first."""
+        while self.hear_all():
+            pass
+        if (now := time.monotonic()) >= self.next_check:
+            self.next_check = now + CHECK_SECONDS
+            self.check(now)
+        if self.turns:
+            self.advance(self.turns.popleft())
+
+    def hear_all(self) -> bool:
+        """Whether somebody may have more to say that has come in already."""
+        has_more = False
+        for key, _ in self.poller.select(0 if self.turns else CHECK_SECONDS):
+            if isinstance(key.data, Client):
+                self.hear(key.data)
+                has_more |= key.data.waits_for != TURN
+            elif key.data:
+                self.accept(key.fileobj)
+                has_more = True
+            else:
+                os.read(key.fd, 4096)  # a signal came
+        while self.without_room and self.without_room[0].needs <= self.room:
+            self.give_room(self.without_room.popleft())
+        return has_more
+
+    def check(self, now: float) -> None:
+        self.notify()
+        if self.ppid != os.getppid():
+            self.log.info("Parent changed, shutting down: %s", self)
+            self.alive = False
+        for client in list(self.connected):
+            if now > client.deadline and client.waits_for != TURN:
+                self.advance(client, is_in_time=False)
+
+    def listen(self, is_listening: bool) -> None:
+        if is_listening == self.is_listening:
+            return
+        self.is_listening = is_listening
+        for listener in self.sockets:
+            if is_listening:
+                listener.setblocking(False)
+                self.poller.register(listener, EVENT_READ, listener)
+            else:
+                self.poller.unregister(listener)
+        self.count_clients()
+
+    def count_clients(self) -> None:
+        count = len(self.connected) if self.is_listening else CLOSED
+        self.clients[self.place] = count
+
+    def accept(self, listener: socket.socket) -> None:
         # All workers hear of a new client, and whoever is busy late.
-        if self.nr_conns > min(self.clients) and self.yielded < MAX_YIELDS:
+        if len(self.connected) > min(self.clients) and self.yielded < MAX_YIELDS:
             self.yielded += 1
-            time.sleep(YIELD_SECONDS)  # else it would hear of it again at once
+            if not self.turns:
+                time.sleep(YIELD_SECONDS)  # else it would hear of it again at once
             return
         self.yielded = 0
-        super().accept(listener)
-        self.clients[self.place] = self.nr_conns
+        with suppress(BlockingIOError, ConnectionAbortedError):
+            self.greet(*listener.accept(), listener.getsockname())
 
-    def enqueue_req(self, conn):
-        if not (conn.initialized or conn.data_ready):
-            conn.sock = ClientSocket(conn.sock, self.turns)
-            # A thread would wait five seconds for whoever connects and is silent.
-            self.wait(conn, self.on_pending_socket_readable)
-            return
-        conn.queued_at = time.monotonic()
-        super().enqueue_req(conn)
+    def accept_all_and_close(self) -> None:
+        """Whoever has come is answered; whoever comes later learns at once of it."""
+        self.listen(False)
+        for listener in self.sockets:
+            with suppress(BlockingIOError, ConnectionAbortedError):
+                while True:
+                    self.greet(*listener.accept(), listener.getsockname())
+            listener.close()
 
-    def wait(self, conn, when_readable):
-        """Let no thread, but the poller wait for the client."""
-        seconds = SILENCE_SECONDS if self.alive else gthread.STOP_KEEPALIVE_LINGER
-        conn.sock.setblocking(False)
-        conn.timeout = time.monotonic() + seconds
-        self.pending_conns.append(conn)
-        self.poller.register(conn.sock, EVENT_READ, partial(when_readable, conn))
+    def greet(self, connection: socket.socket, address, server) -> None:
+        connection.setblocking(False)
+        client = Client(connection, address, server)
+        self.connected[client] = self.conversation(client)
+        self.count_clients()
+        self.advance(client, is_in_time=None)  # as a generator has to begin
 
-    def handle(self, conn):
-        with self.turns:
-            self.served.queued_at = conn.queued_at
-            self.deadlines[conn] = time.monotonic() + SILENCE_SECONDS
-            try:
-                return super().handle(conn)
-            finally:
-                del self.deadlines[conn]
-
-    def handle_request(self, req, conn):
-        self.deadlines[conn] = time.monotonic() + MAX_REQUEST_SECONDS
-        return super().handle_request(req, conn)
-
-    def hang_up_on_the_slow(self):
-        while True:
-            time.sleep(CHECK_SECONDS)  # how late a deadline may be noticed
-            now = time.monotonic()
-            for conn, deadline in list(self.deadlines.items()):
-                with suppress(OSError):
-                    if now > deadline + MAX_REQUEST_SECONDS:
-                        # It does not read its answer either.
-                        conn.sock.shutdown(socket.SHUT_RDWR)
-                    elif now > deadline:
-                        conn.sock.shutdown(socket.SHUT_RD)
-
-    def finish_request(self, conn, fs):
-        if fs.exception() or fs.result():
-            super().finish_request(conn, fs)
+    def hear(self, client: Client) -> None:
+        if client.waits_for == client.polled_for:
+            self.advance(client)
         else:
-            self.close_in_turn(conn)
+            # It sends before it is asked to, or has hung up.
+            self.poller.unregister(client.socket)
+            client.polled_for = 0
 
-    def close_in_turn(self, conn):
-        # gunicorn would wait up to two seconds for the client to close its end, and
-        # serve nobody meanwhile.
+    def advance(self, client: Client, is_in_time: bool | None = True) -> None:
+        """Go on with a conversation up to where it has to wait again."""
         try:
-            conn.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            self.forget(conn)
+            client.waits_for = self.connected[client].send(is_in_time)
+        except (StopIteration, Gone):
+            self.part_from(client)
+        except Exception:
+            self.log.exception("A conversation failed.")
+            self.part_from(client)
         else:
-            self.wait(conn, self.read_to_the_end)
+            self.let_wait(client)
 
-    def read_to_the_end(self, conn, client):
+    def let_wait(self, client: Client) -> None:
+        if client.waits_for == TURN:
+            self.turns.append(client)
+        elif client.waits_for == ROOM:
+            self.without_room.append(client)
+        elif not client.polled_for:
+            self.poller.register(client.socket, client.waits_for, client)
+            client.polled_for = client.waits_for
+        elif client.polled_for != client.waits_for:
+            self.poller.modify(client.socket, client.waits_for, client)
+            client.polled_for = client.waits_for
+
+    def part_from(self, client: Client) -> None:
+        del self.connected[client]
+        if client.polled_for:
+            self.poller.unregister(client.socket)
+        client.socket.close()
+        self.take_room_back(client)
+        self.count_clients()
+
+    def give_room(self, client: Client) -> None:
+        # Meanwhile it may have been told to come again, or be gone.
+        if client.waits_for == ROOM and client in self.connected:
+            self.room -= client.needs
+            client.has = client.needs
+            self.advance(client)
+
+    def take_room_back(self, client: Client) -> None:
+        self.room += client.has
+        client.has = 0
+
+    # The conversation with a client
+
+    def conversation(self, client: Client) -> Conversation:
+        """From request to request until one of both hangs up."""
+        goes_on, number = True, 0
+        while goes_on:
+            number += 1
+            try:
+                asked = yield from self.head(client, number)
+                if asked is None:
+                    return
+                goes_on = yield from self.answer(client, asked)
+            except Gone:
+                raise
+            except Exception as error:
+                self.handle_error(None, client, client.address, error)
+                goes_on = False
+            yield from self.sent(client)
+            self.take_room_back(client)
+            client.is_idle = not client.received
+            client.deadline = time.monotonic() + self.cfg.keepalive
+        # Would it be closed now, what the client still sends could cost it the answer.
         with suppress(OSError):
-            if client.recv(65_536):
-                return
-        self.poller.unregister(client)
-        self.pending_conns.remove(conn)
-        self.forget(conn)
+            client.socket.shutdown(socket.SHUT_WR)
+        client.deadline = time.monotonic() + MAX_REQUEST_SECONDS
+        while (yield from self.more(client, STEP_BYTES)):
+            pass
 
-    def forget(self, conn):
-        self.nr_conns -= 1
-        conn.close()
+    def more(self, client: Client, most: int) -> Generator[int, bool, bytes]:
+        """What the client sends next; nothing when it hung up, or its time is over."""
+        while (yield EVENT_READ):
+            data = client.receive(most)
+            if data != b"":
+                return data or b""
+        return b""
 
-    def _cap_keepalive(self, deadline):
-        super()._cap_keepalive(deadline)
-        for conn in self.pending_conns:
-            conn.timeout = min(conn.timeout, deadline)
+    def sent(self, client: Client) -> Conversation:
+        if client.flush():
+            return
+        client.deadline = time.monotonic() + MAX_REQUEST_SECONDS
+        while not client.flush():
+            if not (yield EVENT_WRITE):
+                raise Gone
+
+    def head(self, client: Client, number: int) -> Generator[int, bool, Request | None]:
+        """The next request without its body; None if there is none."""
+        while True:
+            data = client.received
+            if HEAD_END in data or len(data) > HEAD_BYTES:
+                received = Received(data)
+                with suppress(NoMoreData):
+                    asked = Request(self.cfg, received, client.address, number)
+                    client.received = received.take_buffered()
+                    return asked
+            data = yield from self.more(client, SMALL_BODY_BYTES)
+            if not data:
+                return None
+            if client.is_idle:
+                client.is_idle = False
+                client.deadline = time.monotonic() + SILENCE_SECONDS
+            client.received += data
+
+    def answer(self, client: Client, asked: Request) -> Generator[int, bool, bool]:
+        """Whether the conversation goes on."""
+        began = time.monotonic()
+        client.deadline = began + MAX_REQUEST_SECONDS
+        body = yield from self.body(client, asked)
+        client.received = body.rest
+        came_at = began if body.is_refused else time.monotonic()
+        yield TURN
+        self.came_at, started = came_at, datetime.now()
+        response, environ = wsgi.create(
+            asked, client, client.address, client.server, self.cfg
+        )
+        environ["wsgi.input"] = BytesIO(body.data)
+        self.nr += 1
+        self.alive = self.alive and self.nr < self.max_requests
+        if not (self.alive and body.is_whole and self.cfg.keepalive):
+            response.force_close()
+        parts = self.wsgi(environ, response.start_response)
+        try:
+            for part in parts:
+                response.write(part)
+                if len(client.unsent) > STEP_BYTES:
+                    yield from self.sent(client)
+            response.close()
+            client.flush()
+        except OSError as error:
+            # Half an answer cannot be taken back.
+            self.log.exception("An answer broke off.")
+            raise Gone from error
+        finally:
+            self.log.access(response, asked, environ, datetime.now() - started)
+            if hasattr(parts, "close"):
+                parts.close()
+        return not response.should_close()
+
+    def body(self, client: Client, asked: Request) -> Generator[int, bool, Body]:
+        is_chunked = isinstance(asked.body.reader, ChunkedReader)
+        length = self.most_bytes if is_chunked else asked.body.reader.length
+        if length > self.most_bytes:
+            return Body(b"", is_whole=False)
+        if length > SMALL_BODY_BYTES:
+            client.needs = length
+            client.deadline = time.monotonic() + MAX_WAIT_SECONDS
+            if not (yield ROOM):
+                return Body(b"", is_whole=False, is_refused=True)
+            client.deadline = time.monotonic() + MAX_REQUEST_SECONDS
+        if asked._expected_100_continue:
+            client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+            client.flush()
+            asked._expected_100_continue = False  # else gunicorn would say it again
+        if is_chunked:
+            return (yield from self.chunked_body(client, asked))
+        return (yield from self.plain_body(client, length))
+
+    def plain_body(self, client: Client, length: int) -> Generator[int, bool, Body]:
+        if len(client.received) >= length:
+            return Body(client.received[:length], rest=client.received[length:])
+        parts, left = [client.received], length - len(client.received)
+        while left and (part := (yield from self.more(client, min(left, 2**20)))):
+            parts.append(part)
+            left -= len(part)
+        return Body(b"".join(parts), is_whole=not left)
+
+    def chunked_body(
+        self, client: Client, asked: Request
+    ) -> Generator[int, bool, Body]:
+        received, chunks = bytearray(client.received), Chunks()
+        while not chunks.are_complete(received):
+            part = yield from self.more(client, STEP_BYTES)
+            received += part
+            if not part or len(received) > self.most_bytes:
+                # Without a length, the app tells by the data that they are too many.
+                return Body(bytes(received), is_whole=False)
+        asked.unreader.unread(bytes(received))
+        return Body(asked.body.read(), rest=asked.unreader.take_buffered())
 
 
-def write_error(sock, status, reason, _message):
+class Chunks:
+    """Goes from chunk to chunk to where a body ends; gunicorn checks and joins them."""
+
+    def __init__(self) -> None:
+        self.next, self.count = 0, 0
+
+    def are_complete(self, received: bytearray) -> bool:
+        """Whether gunicorn can read all of them, or tell what is wrong with them."""
+        while (line_end := received.find(b"\r\n", self.next)) >= 0:
+            self.count += 1
+            if self.count > MAX_CHUNKS:
+                raise InvalidChunkSize(f"more than {MAX_CHUNKS} chunks")
+            try:
+                size = int(received[self.next : line_end].partition(b";")[0], 16)
+            except ValueError:
+                return True
+            if size <= 0:
+                return size < 0 or received.find(HEAD_END, line_end) >= 0
+            self.next = line_end + 2 + size + 2
+        return len(received) - self.next > HEAD_BYTES
+
+
+def write_error(client, status, reason, _message):
     body = json.dumps({"error": f"{reason}."})
     head = [
         f"HTTP/1.1 {status} {reason}",
@@ -245,7 +465,7 @@ def write_error(sock, status, reason, _message):
         "Access-Control-Allow-Origin: *",
         f"Content-Length: {len(body)}",
     ]
-    util.write_nonblock(sock, ("\r\n".join(head) + "\r\n\r\n" + body).encode())
+    client.sendall(("\r\n".join(head) + "\r\n\r\n" + body).encode())
 
 
 # What gunicorn refuses before the app sees it would be HTML.

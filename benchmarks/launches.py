@@ -15,6 +15,8 @@ from benchmarks.environments import CACHE, ROOT, finish, python_of
 
 SERVERS = ROOT / "benchmarks" / "servers"
 WORKERS = 2
+# As many as gunicorn's documentation advises for two cores, and twice.
+TUTORIAL_THREADS = 8
 GUNICORN = [sys.executable, "-m", "gunicorn", "app:app"]
 
 
@@ -55,7 +57,7 @@ def tutorial(folder: Path, port: int) -> Launch:
         f"--bind={HOST}:{port}",
         f"--workers={WORKERS}",
         "--worker-class=gthread",
-        f"--threads={ours['threads']}",
+        f"--threads={TUTORIAL_THREADS}",
         f"--timeout={ours['timeout']}",
         f"--keep-alive={ours['keepalive']}",
     ]

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -180,19 +181,22 @@ def stalled_uploads(server, count: int):
         client.close()
 
 
-@pytest.fixture
-def occupied(impatient_server):
-    """All threads wait for uploads that do not come, until their time is over."""
-    with stalled_uploads(impatient_server, 8) as begun:
-        yield begun
-
-
-def test_uploads_that_stall_hold_up_nobody_while_a_thread_is_left(impatient_server):
+def test_uploads_that_stall_hold_up_nobody(impatient_server):
     url = impatient_server.url + "/predict?save=false"
     files = {"file": ("7.png", seven())}
-    with stalled_uploads(impatient_server, 7):
+    with stalled_uploads(impatient_server, 100):
         # As they end after three seconds, whoever waited for them would get a 503.
         assert requests.post(url, files=files, timeout=60).ok
+
+
+def test_large_uploads_wait_for_room_beside_others(impatient_server):
+    files = {"file": ("7.png", seven() + bytes(100_000))}
+    url = impatient_server.url + "/predict?save=false"
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(say(impatient_server, upload_head(21_000_000)))
+        assert requests.post(url, files=files, timeout=60).status_code == 503
+    assert requests.post(url, files=files, timeout=60).ok
 
 
 def test_who_does_not_read_an_answer_holds_up_nobody(impatient_server, delete_upload):
@@ -245,22 +249,33 @@ def test_clients_are_shared_out_evenly(start_server):
     assert abs(first - second) <= 2
 
 
-def test_an_upload_that_stalls_is_refused_in_the_end(occupied):
-    for client in occupied:
-        assert client.makefile("rb").readline().split()[1] == b"400"
+def test_an_upload_that_stalls_is_refused_in_the_end(impatient_server):
+    with stalled_uploads(impatient_server, 8) as begun:
+        for client in begun:
+            assert client.makefile("rb").readline().split()[1] == b"400"
 
 
-def test_who_waited_too_long_may_come_again(impatient_server, occupied):
-    url, files = impatient_server.url + "/predict", {"file": ("7.png", seven())}
-    answer = requests.post(url, files=files, timeout=60)
-    assert answer.status_code == 503
+@pytest.fixture
+def together(impatient_server):
+    """The answers to pictures that come at once and take longer than a second."""
+    files = {"file": ("7.png", seven(width=8000, height=8000))}
+    url = impatient_server.url + "/predict?save=false"
+    with ThreadPoolExecutor(24) as pool:
+        yield [pool.submit(requests.post, url, files=files) for _ in range(24)]
+
+
+def test_who_waited_too_long_may_come_again(together):
+    answers = [answer.result() for answer in together]
+    assert {answer.status_code for answer in answers} == {200, 503}
+    answer = next(answer for answer in answers if not answer.ok)
     assert int(answer.headers["Retry-After"]) > 0
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After"
     assert answer.json() == BUSY["content"]["application/json"]["example"]
 
 
-def test_a_busy_service_is_ready(impatient_server, occupied):
+def test_a_busy_service_is_ready(impatient_server, together):
+    wait(together, return_when=FIRST_COMPLETED)
     assert requests.get(impatient_server.url + "/ready", timeout=60).ok
 
 
