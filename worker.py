@@ -38,6 +38,10 @@ CHECK_SECONDS = 1
 RETRY_AFTER_SECONDS = 5
 # How long and how often a worker leaves a new client to one that has fewer.
 YIELD_SECONDS, MAX_YIELDS = 0.001, 5
+# Before an answer, so that who dribbles keeps nobody from it.
+MAX_HEARINGS = 8
+# Of its clients, those who may stay connected after an answer: the rest can come in.
+STAYING_SHARE = 0.9
 # How many clients a worker has that takes no more.
 CLOSED = 2**31 - 1
 # What is received at once, and what may wait to be sent while more is made of it.
@@ -168,8 +172,9 @@ class Worker(base.Worker):
 
     def go_on(self) -> None:
         """Hear everybody, then answer whoever was first."""
-        while self.hear_all():
-            pass
+        for _ in range(MAX_HEARINGS):
+            if not (self.hear_all() and self.turns):
+                break
         if (now := time.monotonic()) >= self.next_check:
             self.next_check = now + CHECK_SECONDS
             self.check(now)
@@ -184,8 +189,7 @@ class Worker(base.Worker):
                 self.hear(key.data)
                 has_more |= key.data.waits_for != TURN
             elif key.data:
-                self.accept(key.fileobj)
-                has_more = True
+                has_more |= self.accept(key.fileobj)
             else:
                 os.read(key.fd, 4096)  # a signal came
         while self.without_room and self.without_room[0].needs <= self.room:
@@ -217,16 +221,18 @@ class Worker(base.Worker):
         count = len(self.connected) if self.is_listening else CLOSED
         self.clients[self.place] = count
 
-    def accept(self, listener: socket.socket) -> None:
+    def accept(self, listener: socket.socket) -> bool:
+        """Whether it did, and did not leave the client to another worker."""
         # All workers hear of a new client, and whoever is busy late.
         if len(self.connected) > min(self.clients) and self.yielded < MAX_YIELDS:
             self.yielded += 1
             if not self.turns:
                 time.sleep(YIELD_SECONDS)  # else it would hear of it again at once
-            return
+            return False
         self.yielded = 0
         with suppress(BlockingIOError, ConnectionAbortedError):
             self.greet(*listener.accept(), listener.getsockname())
+        return True
 
     def accept_all_and_close(self) -> None:
         """Whoever has come is answered; whoever comes later learns at once of it."""
@@ -319,9 +325,10 @@ class Worker(base.Worker):
         # Would it be closed now, what the client still sends could cost it the answer.
         with suppress(OSError):
             client.socket.shutdown(socket.SHUT_WR)
-        client.deadline = time.monotonic() + MAX_REQUEST_SECONDS
+        end = time.monotonic() + MAX_REQUEST_SECONDS
+        client.deadline = time.monotonic() + SILENCE_SECONDS
         while (yield from self.more(client, STEP_BYTES)):
-            pass
+            client.deadline = min(end, time.monotonic() + SILENCE_SECONDS)
 
     def more(self, client: Client, most: int) -> Generator[int, bool, bytes]:
         """What the client sends next; nothing when it hung up, or its time is over."""
@@ -372,9 +379,24 @@ class Worker(base.Worker):
         environ["wsgi.input"] = BytesIO(body.data)
         self.nr += 1
         self.alive = self.alive and self.nr < self.max_requests
-        if not (self.alive and body.is_whole and self.cfg.keepalive):
+        if not (body.is_whole and self.may_stay()):
             response.force_close()
-        parts = self.wsgi(environ, response.start_response)
+        try:
+            yield from self.say(
+                client, response, self.wsgi(environ, response.start_response)
+            )
+        except Gone:
+            raise
+        except Exception as error:
+            if response.headers_sent:
+                self.log.exception("An answer broke off.")
+                raise Gone from error
+            raise
+        finally:
+            self.log.access(response, asked, environ, datetime.now() - started)
+        return not response.should_close()
+
+    def say(self, client: Client, response: wsgi.Response, parts) -> Conversation:
         try:
             for part in parts:
                 response.write(part)
@@ -382,17 +404,18 @@ class Worker(base.Worker):
                     yield from self.sent(client)
             response.close()
             client.flush()
-        except OSError as error:
-            # Half an answer cannot be taken back.
-            self.log.exception("An answer broke off.")
-            raise Gone from error
         finally:
-            self.log.access(response, asked, environ, datetime.now() - started)
             if hasattr(parts, "close"):
                 parts.close()
-        return not response.should_close()
+
+    def may_stay(self) -> bool:
+        """Whether a client may stay connected after its answer."""
+        most = STAYING_SHARE * self.cfg.worker_connections
+        return self.alive and self.cfg.keepalive and len(self.connected) <= most
 
     def body(self, client: Client, asked: Request) -> Generator[int, bool, Body]:
+        # gunicorn would say "continue" also to what is too long.
+        is_asking, asked._expected_100_continue = asked._expected_100_continue, False
         is_chunked = isinstance(asked.body.reader, ChunkedReader)
         length = self.most_bytes if is_chunked else asked.body.reader.length
         if length > self.most_bytes:
@@ -403,10 +426,9 @@ class Worker(base.Worker):
             if not (yield ROOM):
                 return Body(b"", is_whole=False, is_refused=True)
             client.deadline = time.monotonic() + MAX_REQUEST_SECONDS
-        if asked._expected_100_continue:
+        if is_asking:
             client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             client.flush()
-            asked._expected_100_continue = False  # else gunicorn would say it again
         if is_chunked:
             return (yield from self.chunked_body(client, asked))
         return (yield from self.plain_body(client, length))
