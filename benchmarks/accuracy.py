@@ -22,6 +22,7 @@ from benchmarks.environments import (
     ENVIRONMENT,
     ROOT,
     LeftOut,
+    chosen,
     finish,
     last_line,
     python_of,
@@ -107,21 +108,23 @@ def answers(command: list[str], name: str, listing: Path) -> list[str]:
     return lines
 
 
-def ask_all(listing: Path, data: Path) -> tuple[dict[str, Reading], dict[str, str]]:
+def ask_all(
+    names: list[str], listing: Path, data: Path
+) -> tuple[dict[str, Reading], dict[str, str]]:
     """What each peer read, and of those that did not, the reasons."""
     readings, left_out = {}, {}
-    for name, peer in PEERS.items():
+    for name in names:
         try:
-            readings[name] = ask(name, peer, listing, data)
+            readings[name] = ask(name, PEERS[name], listing, data)
         except (LeftOut, OSError, json.JSONDecodeError) as reason:
             left_out[name] = str(reason)
     return readings, left_out
 
 
-def table(sets: Sets, readings: dict[str, Reading]) -> str:
+def table(sets: Sets, names: list[str], readings: dict[str, Reading]) -> str:
     heads = [f"{name}, {len(samples):,}" for name, samples in sets.items()]
     lines = [f"| | {' | '.join(heads)} |", f"|---|{'---|' * len(sets)}"]
-    for name in PEERS:
+    for name in names:
         reading = readings.get(name)
         cells = shares(sets, reading) if reading else ["left out"] * len(sets)
         lines.append(f"| {name} | {' | '.join(cells)} |")
@@ -154,7 +157,10 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder with the larger sets")
     parser.add_argument("--limit", type=int, help="at most as many pictures of a set")
-    return parser.parse_args()
+    parser.add_argument("--peers", nargs="+", help="how their names begin")
+    options = parser.parse_args()
+    options.peers = chosen(list(PEERS), options.peers, parser)
+    return options
 
 
 def main() -> None:
@@ -167,8 +173,9 @@ def main() -> None:
         listing = Path(folder, "paths.txt")
         paths = write_pictures(sets, Path(folder))
         listing.write_text("".join(f"{path}\n" for path in paths))
-        readings, left_out = ask_all(listing, (options.data or RESOURCES).resolve())
-    print(f"{table(sets, readings)}\n")
+        data = (options.data or RESOURCES).resolve()
+        readings, left_out = ask_all(options.peers, listing, data)
+    print(f"{table(sets, options.peers, readings)}\n")
     print(footnotes(options.limit, readings, left_out))
 
 

@@ -1,5 +1,6 @@
 """What peers are run in: an environment of their own where they have requirements."""
 
+import argparse
 import os
 import subprocess
 import sys
@@ -18,6 +19,17 @@ ENVIRONMENT = {
 
 class LeftOut(Exception):
     """Why a peer takes no part, in a line."""
+
+
+def chosen(
+    names: list[str], beginnings: list[str] | None, parser: argparse.ArgumentParser
+) -> list[str]:
+    """Those of the names that begin so, or all."""
+    if beginnings is None:
+        return names
+    starts = tuple(beginning.lower() for beginning in beginnings)
+    found = [name for name in names if name.lower().startswith(starts)]
+    return found or parser.error(f"there are {'; '.join(names)}")
 
 
 def python_of(folder: Path) -> str:

@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 
 from benchmarks import launches
 from benchmarks.client import Answer, Load, NoAnswer, ask, multipart, ranking
-from benchmarks.environments import CACHE, ROOT, LeftOut
+from benchmarks.environments import CACHE, ROOT, LeftOut, chosen
 from benchmarks.processes import tree_cpu_seconds, tree_memory_mb
 from benchmarks.report import FLOOR, Figures, Point, Results, plot, report
 from benchmarks.running import (
@@ -211,17 +211,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each point")
     parser.add_argument("--plot", type=Path, default=CACHE / "throughput.png")
     options = parser.parse_args()
-    options.servers = chosen(options.servers, parser)
+    options.servers = chosen([*launches.ALL, FLOOR], options.servers, parser)
     return options
-
-
-def chosen(beginnings: list[str] | None, parser: argparse.ArgumentParser) -> list[str]:
-    names = [*launches.ALL, FLOOR]
-    if beginnings is None:
-        return names
-    starts = tuple(beginning.lower() for beginning in beginnings)
-    found = [name for name in names if name.lower().startswith(starts)]
-    return found or parser.error(f"the servers are {'; '.join(names)}")
 
 
 def main() -> None:
