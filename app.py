@@ -7,7 +7,7 @@ from pathlib import Path
 from posixpath import normpath
 
 import numpy as np
-from flask import Flask, abort, jsonify, request, send_file, url_for
+from flask import Flask, abort, jsonify, request, send_file
 from flask_cors import CORS
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -44,6 +44,8 @@ WEIGHTS = np.array([[0.35], [0.35], [0.2], [0.2]])
 NEARLY_IMPOSSIBLE = 1e-9
 # What a multipart form may hold besides the file: boundaries, headers, small fields.
 FORM_BYTES = 1_000_000
+# Of a form; as many as Flask allows.
+MAX_PARTS = 1000
 # The page runs and shows what this service alone sends, and nobody can frame it.
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
@@ -145,7 +147,7 @@ def predict():
     image_url = None
     if is_saved:
         name = UPLOADS.save(data, extension if extension in known else known[0])
-        image_url = url_for("static", filename=f"uploads/{name}", _external=True)
+        image_url = f"{request.root_url}static/uploads/{name}"
     box = picture.box and picture.box._asdict()
     return {"classification_result": result, "image_url": image_url, "box": box}
 
@@ -163,17 +165,22 @@ def posted_file() -> tuple[str, bytes]:
     if len(body) >= app.config["MAX_CONTENT_LENGTH"]:
         raise RequestEntityTooLarge  # of a longer one of no given length this is left
     try:
-        parts = list(parts_of(body, boundary))
+        parts = parts_of(body, boundary)
+        files = [(part.filename, data) for part, data in parts if part.name == "file"]
     except MultipartError:
         return "", b""
-    files = ((part.filename, data) for part, data in parts if part.name == "file")
     return next((file for file in files if file[0]), ("", b""))
 
 
 def parts_of(body: bytes, boundary: str) -> Iterator[tuple[MultipartSegment, bytes]]:
     # Werkzeug's own parser takes five to ten times as long. Names may be in whatever
     # encoding a client has: all that counts is how they end.
-    with PushMultipartParser(boundary, header_charset="latin1") as parser:
+    with PushMultipartParser(
+        boundary,
+        max_segment_count=MAX_PARTS,
+        header_charset="latin1",
+        strict=True,
+    ) as parser:
         for event in parser.parse(body):
             if isinstance(event, MultipartSegment):
                 part, data = event, b""

@@ -70,10 +70,19 @@ def nworkers_changed(server, new_value, old_value):
 
 
 def on_starting(server):
+    allow_as_many_files_as_the_system()
     # Most of a worker's memory are these libraries; what is frozen is not touched, and
     # so not copied, by a worker's garbage collector.
     importlib.import_module("runtime")
     gc.freeze()
+
+
+def allow_as_many_files_as_the_system():
+    # A client takes two, and a shell may allow fewer than that for a worker's thousand.
+    with contextlib.suppress(ImportError, ValueError, OSError):
+        resource = importlib.import_module("resource")
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def pre_fork(server, worker):

@@ -21,7 +21,7 @@ from flask import request
 from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.http.body import ChunkedReader
-from gunicorn.http.errors import InvalidChunkSize, NoMoreData
+from gunicorn.http.errors import InvalidChunkSize, LimitRequestHeaders
 from gunicorn.http.message import Request
 from gunicorn.http.unreader import Unreader
 from gunicorn.workers import base
@@ -46,8 +46,10 @@ STAYING_SHARE = 0.9
 CLOSED = 2**31 - 1
 # What is received at once, and what may wait to be sent while more is made of it.
 STEP_BYTES = 2**18
-# A head without an end that is longer may be one that is refused.
-HEAD_END, HEAD_BYTES = b"\r\n\r\n", 8192
+# The head of a request, and what may stand between or after the chunks of its body.
+HEAD_END, MAX_HEAD_BYTES, MAX_CHUNK_LINE_BYTES = b"\r\n\r\n", 2**16, 8192
+# What gunicorn's parser takes at once of what has come in.
+PIECE_BYTES = 8192
 # Larger bodies are received while there is room for so many of the largest.
 SMALL_BODY_BYTES, LARGEST_BODIES = 2**16, 8
 # gunicorn takes microseconds for each, and the largest body has room for millions.
@@ -68,16 +70,21 @@ class Received(Unreader):
 
     def __init__(self, data: bytes) -> None:
         super().__init__()
-        self.data = data
+        self.data, self.place = data, 0
 
     def chunk(self, size_hint=None):
-        data, self.data = self.data, b""
-        return data
+        # As from a socket: of all it would copy the rest again for each chunk.
+        begin, self.place = self.place, self.place + max(size_hint or 0, PIECE_BYTES)
+        return self.data[begin : self.place]
+
+    def rest(self) -> bytes:
+        """What was not asked for."""
+        return self.take_buffered() + self.data[self.place :]
 
 
 class Body(NamedTuple):
     data: bytes
-    # Else it is too long, or was cut off.
+    # Else it is too long, or was cut off and is left out.
     is_whole: bool = True
     # There was no room for it in time.
     is_refused: bool = False
@@ -140,6 +147,8 @@ class Worker(base.Worker):
         self.turns: deque[Client] = deque()
         self.without_room: deque[Client] = deque()
         self.is_listening, self.yielded, self.next_check = False, 0, 0.0
+        # Whether there may be no files left for new clients.
+        self.is_full = False
         super().init_process()
 
     def load_wsgi(self):
@@ -160,7 +169,8 @@ class Worker(base.Worker):
     def run(self):
         self.poller.register(self.PIPE[0], EVENT_READ)
         while self.alive:
-            self.listen(len(self.connected) < self.cfg.worker_connections)
+            has_place = len(self.connected) < self.cfg.worker_connections
+            self.listen(has_place and not self.is_full)
             self.go_on()
         self.accept_all_and_close()
         now = time.monotonic()
@@ -183,6 +193,7 @@ class Worker(base.Worker):
 
     def hear_all(self) -> bool:
         """Whether somebody may have more to say that has come in already."""
+        self.give_room()
         has_more = False
         for key, _ in self.poller.select(0 if self.turns else CHECK_SECONDS):
             if isinstance(key.data, Client):
@@ -192,12 +203,11 @@ class Worker(base.Worker):
                 has_more |= self.accept(key.fileobj)
             else:
                 os.read(key.fd, 4096)  # a signal came
-        while self.without_room and self.without_room[0].needs <= self.room:
-            self.give_room(self.without_room.popleft())
         return has_more
 
     def check(self, now: float) -> None:
         self.notify()
+        self.is_full = False
         if self.ppid != os.getppid():
             self.log.info("Parent changed, shutting down: %s", self)
             self.alive = False
@@ -230,15 +240,20 @@ class Worker(base.Worker):
                 time.sleep(YIELD_SECONDS)  # else it would hear of it again at once
             return False
         self.yielded = 0
-        with suppress(BlockingIOError, ConnectionAbortedError):
+        try:
             self.greet(*listener.accept(), listener.getsockname())
+        except (BlockingIOError, ConnectionAbortedError):
+            pass  # another worker was faster, or the client is gone
+        except OSError as error:
+            self.log.error("No client can be accepted: %s", error)
+            self.is_full = True
         return True
 
     def accept_all_and_close(self) -> None:
         """Whoever has come is answered; whoever comes later learns at once of it."""
         self.listen(False)
         for listener in self.sockets:
-            with suppress(BlockingIOError, ConnectionAbortedError):
+            with suppress(OSError):
                 while True:
                     self.greet(*listener.accept(), listener.getsockname())
             listener.close()
@@ -290,12 +305,18 @@ class Worker(base.Worker):
         self.take_room_back(client)
         self.count_clients()
 
-    def give_room(self, client: Client) -> None:
-        # Meanwhile it may have been told to come again, or be gone.
-        if client.waits_for == ROOM and client in self.connected:
-            self.room -= client.needs
-            client.has = client.needs
-            self.advance(client)
+    def give_room(self) -> None:
+        while self.without_room:
+            client = self.without_room[0]
+            # Meanwhile it may have been told to come again, or be gone.
+            is_waiting = client.waits_for == ROOM and client in self.connected
+            if is_waiting and client.needs > self.room:
+                break
+            self.without_room.popleft()
+            if is_waiting:
+                self.room -= client.needs
+                client.has = client.needs
+                self.advance(client)
 
     def take_room_back(self, client: Client) -> None:
         self.room += client.has
@@ -319,16 +340,17 @@ class Worker(base.Worker):
                 self.handle_error(None, client, client.address, error)
                 goes_on = False
             yield from self.sent(client)
-            self.take_room_back(client)
             client.is_idle = not client.received
-            client.deadline = time.monotonic() + self.cfg.keepalive
+            seconds = self.cfg.keepalive if client.is_idle else SILENCE_SECONDS
+            client.deadline = time.monotonic() + seconds
         # Would it be closed now, what the client still sends could cost it the answer.
         with suppress(OSError):
             client.socket.shutdown(socket.SHUT_WR)
+        seconds = SILENCE_SECONDS if self.alive else LINGER_SECONDS
         end = time.monotonic() + MAX_REQUEST_SECONDS
-        client.deadline = time.monotonic() + SILENCE_SECONDS
+        client.is_idle, client.deadline = True, time.monotonic() + seconds
         while (yield from self.more(client, STEP_BYTES)):
-            client.deadline = min(end, time.monotonic() + SILENCE_SECONDS)
+            client.deadline = min(end, time.monotonic() + seconds)
 
     def more(self, client: Client, most: int) -> Generator[int, bool, bytes]:
         """What the client sends next; nothing when it hung up, or its time is over."""
@@ -350,12 +372,13 @@ class Worker(base.Worker):
         """The next request without its body; None if there is none."""
         while True:
             data = client.received
-            if HEAD_END in data or len(data) > HEAD_BYTES:
+            if HEAD_END in data:
                 received = Received(data)
-                with suppress(NoMoreData):
-                    asked = Request(self.cfg, received, client.address, number)
-                    client.received = received.take_buffered()
-                    return asked
+                asked = Request(self.cfg, received, client.address, number)
+                client.received = received.rest()
+                return asked
+            if len(data) > MAX_HEAD_BYTES:
+                raise LimitRequestHeaders("limit request head size")
             data = yield from self.more(client, SMALL_BODY_BYTES)
             if not data:
                 return None
@@ -377,14 +400,17 @@ class Worker(base.Worker):
             asked, client, client.address, client.server, self.cfg
         )
         environ["wsgi.input"] = BytesIO(body.data)
+        is_whole = body.is_whole
+        del body  # the answer may take long to be sent
         self.nr += 1
         self.alive = self.alive and self.nr < self.max_requests
-        if not (body.is_whole and self.may_stay()):
+        if not (is_whole and self.may_stay()):
             response.force_close()
         try:
-            yield from self.say(
-                client, response, self.wsgi(environ, response.start_response)
-            )
+            parts = self.wsgi(environ, response.start_response)
+            environ["wsgi.input"].close()
+            self.take_room_back(client)
+            yield from self.say(client, response, parts)
         except Gone:
             raise
         except Exception as error:
@@ -440,7 +466,7 @@ class Worker(base.Worker):
         while left and (part := (yield from self.more(client, min(left, 2**20)))):
             parts.append(part)
             left -= len(part)
-        return Body(b"".join(parts), is_whole=not left)
+        return Body(b"", is_whole=False) if left else Body(b"".join(parts))
 
     def chunked_body(
         self, client: Client, asked: Request
@@ -449,11 +475,13 @@ class Worker(base.Worker):
         while not chunks.are_complete(received):
             part = yield from self.more(client, STEP_BYTES)
             received += part
-            if not part or len(received) > self.most_bytes:
+            if not part:
+                return Body(b"", is_whole=False)
+            if len(received) > self.most_bytes:
                 # Without a length, the app tells by the data that they are too many.
                 return Body(bytes(received), is_whole=False)
-        asked.unreader.unread(bytes(received))
-        return Body(asked.body.read(), rest=asked.unreader.take_buffered())
+        asked.unreader.data, asked.unreader.place = bytes(received), 0
+        return Body(asked.body.read(), rest=asked.unreader.rest())
 
 
 class Chunks:
@@ -472,10 +500,14 @@ class Chunks:
                 size = int(received[self.next : line_end].partition(b";")[0], 16)
             except ValueError:
                 return True
-            if size <= 0:
-                return size < 0 or received.find(HEAD_END, line_end) >= 0
+            if size < 0:
+                return True
+            if size == 0:
+                trailers = received[line_end : line_end + MAX_CHUNK_LINE_BYTES]
+                is_too_long = len(trailers) == MAX_CHUNK_LINE_BYTES
+                return is_too_long or HEAD_END in trailers
             self.next = line_end + 2 + size + 2
-        return len(received) - self.next > HEAD_BYTES
+        return len(received) - self.next > MAX_CHUNK_LINE_BYTES
 
 
 def write_error(client, status, reason, _message):

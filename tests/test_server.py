@@ -136,6 +136,34 @@ def test_what_is_no_request_is_refused_as_all_else(server, request_head, status)
         assert list(json.loads(answer.read())) == ["error"]
 
 
+CHUNKED = f"""POST /predict?save=false HTTP/1.1
+Host: a
+Transfer-Encoding: chunked
+Content-Type: {FORM["Content-Type"]}
+
+""".replace("\n", "\r\n").encode()
+
+
+def chunked(data: bytes, size: int) -> bytes:
+    pieces = [data[i : i + size] for i in range(0, len(data), size)]
+    return b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
+
+
+def test_a_body_in_chunks_that_is_cut_off_is_no_picture(server):
+    # What stands between the chunks would be read as part of it.
+    with say(server, CHUNKED + chunked(form(seven("JPEG")), 1000)) as client:
+        client.shutdown(socket.SHUT_WR)
+        assert client.makefile("rb").readline().split()[1] == b"400"
+
+
+def test_requests_sent_together_are_answered_one_after_the_other(server):
+    upload = CHUNKED + chunked(form(seven()), 1000) + b"0\r\nA: b\r\n\r\n"
+    with say(server, upload + b"GET / HTTP/1.0\r\n\r\n") as client:
+        first, second = client.makefile("rb").read().split(b" 200 OK")[1:]
+    assert b"classification_result" in first
+    assert b"Digit Recognition API" in second
+
+
 @pytest.mark.parametrize(
     "said", [b"", b"GET / HTTP/1.0\r\n\r\n"], ids=["silent", "never hang up"]
 )
