@@ -214,6 +214,13 @@ def on_ground(rgba: np.ndarray) -> np.ndarray:
 def reduce(picture: np.ndarray, longest: int) -> np.ndarray:
     """Shrink to at most `longest` pixels on the longer side and at least one."""
     height, width = picture.shape[:2]
+    factor = min(max(height, width) // (2 * longest), height, width)
+    if factor > 1:
+        # By a whole number first, where OpenCV is several times as fast. What is left
+        # has twice the pixels, so that it looks as if shrunk at once.
+        height, width = height // factor, width // factor
+        whole = picture[: height * factor, : width * factor]
+        picture = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
     scale = longest / max(height, width)
     if scale >= 1:
         return picture
@@ -412,7 +419,8 @@ def few_inside(ink: np.ndarray) -> np.ndarray:
 def stroke_width(ink: np.ndarray, box: Box) -> float:
     """The usual width of the strokes in a box of an ink map, in its pixels."""
     part = ink[box.y : box.y + box.height, box.x : box.x + box.width]
-    mask = np.pad((part > 0.4 * rank(part, 0.98)).astype(np.uint8), 1)
+    mask = (part > 0.4 * rank(part, 0.98)).astype(np.uint8)
+    mask = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     depth = cv2.distanceTransform(mask, cv2.DIST_L2, 3)
     # Over a stroke's width the depth rises from 0 to a half: its median is a quarter.
     return 4 * rank(depth[mask > 0], 0.5) if mask.any() else 1.0
