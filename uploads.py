@@ -75,22 +75,23 @@ class Uploads:
             self._write(name, data)
 
     def _write(self, name: str, data: bytes) -> None:
-        part = self.folder / f".{name}"
+        # To join paths would take as long as to write a small file.
+        part = f"{self.folder}/.{name}"
         try:
             self._create(part, data)
-            part.replace(self.folder / name)
+            os.replace(part, f"{self.folder}/{name}")
         except BaseException:
             with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+                os.unlink(part)
             raise
 
-    def _create(self, part: Path, data: bytes) -> None:
+    def _create(self, part: str, data: bytes) -> None:
         try:
-            part.write_bytes(data)
+            write_file(part, data)
         except FileNotFoundError:
             # The folder was deleted while the service runs.
             self.folder.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
+            write_file(part, data)
 
     def keep_bounded(self) -> None:
         """Runs in a thread of its own: no request has to wait for a sweep."""
@@ -145,6 +146,11 @@ class Uploads:
         # A clock that is set forward ages nothing: the steady one goes on as before.
         # After one that is set back, what is new would seem old on the steady one.
         return min(time.time(), self._began + time.monotonic())
+
+
+def write_file(path: str, data: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(data)
 
 
 def is_upload(name: str) -> bool:

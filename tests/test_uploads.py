@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import uploads as uploads_module
-from uploads import NoRoom, Uploads
+from uploads import NoRoom, Uploads, write_file
 
 DAY = 86_400
 # Above what the test run itself may be writing into a log.
@@ -72,7 +72,7 @@ def test_client_is_told_when_the_disk_is_full(post, uploads, monkeypatch):
     def fail(path, data):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", fail)
+    monkeypatch.setattr("uploads.write_file", fail)
     answer = post()
     assert answer.status_code == 507
     assert answer.json == {"error": "There is no room to save the picture."}
@@ -81,14 +81,14 @@ def test_client_is_told_when_the_disk_is_full(post, uploads, monkeypatch):
 
 
 def test_expired_upload_makes_room_on_a_full_disk(kept, monkeypatch):
-    expired, write = save_aged(kept, days=31), Path.write_bytes
+    expired, write = save_aged(kept, days=31), write_file
 
     def write_when_there_is_room(path, data):
         if expired.exists():
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(path, data)
 
-    monkeypatch.setattr(Path, "write_bytes", write_when_there_is_room)
+    monkeypatch.setattr("uploads.write_file", write_when_there_is_room)
     assert (kept.folder / kept.save(b"7", "png")).exists()
 
 
@@ -96,7 +96,7 @@ def test_nothing_is_left_when_the_rename_fails(kept, monkeypatch):
     def fail(path, target):
         raise PermissionError
 
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr("os.replace", fail)
     with pytest.raises(NoRoom):
         kept.save(b"7", "png")
     assert list(kept.folder.iterdir()) == []
