@@ -463,7 +463,7 @@ class Worker(base.Worker):
         if len(client.received) >= length:
             return Body(client.received[:length], rest=client.received[length:])
         parts, left = [client.received], length - len(client.received)
-        while left and (part := (yield from self.more(client, min(left, 2**20)))):
+        while left and (part := (yield from self.more(client, min(left, STEP_BYTES)))):
             parts.append(part)
             left -= len(part)
         return Body(b"", is_whole=False) if left else Body(b"".join(parts))

@@ -1,7 +1,7 @@
 """Where each microsecond of an answer goes: python -m benchmarks.stages
 
 Times every stage by itself, again and again, in CPU time; what the stages
-leave of the whole answer is Flask's, what that leaves of the served one is gunicorn's
+leave of the whole answer is Flask's, what that leaves of the served one is the worker's
 and the kernel's. Prints a Markdown table. Needs Linux.
 """
 
@@ -109,7 +109,7 @@ def column(data: bytes, seconds: float) -> dict[str, float]:
     with served(workers=1) as server:
         whole = 1000 * figures_of(server, data, CONNECTIONS, seconds).cpu_ms
     times["Flask: form, routing, headers"] = answer - sum(times.values())
-    times["gunicorn and kernel: sockets, HTTP, threads"] = whole - answer
+    times["worker and kernel: sockets, HTTP"] = whole - answer
     return {**times, "all": whole}
 
 
