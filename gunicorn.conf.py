@@ -6,6 +6,7 @@ import gc
 import importlib
 import mmap
 import os
+import resource
 from array import array
 from pathlib import Path
 
@@ -79,8 +80,7 @@ def on_starting(server):
 
 def allow_as_many_files_as_the_system():
     # A client takes two, and a shell may allow fewer than that for a worker's thousand.
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        resource = importlib.import_module("resource")
+    with contextlib.suppress(ValueError, OSError):
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

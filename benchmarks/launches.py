@@ -15,7 +15,7 @@ from benchmarks.environments import CACHE, ROOT, finish, python_of
 
 SERVERS = ROOT / "benchmarks" / "servers"
 WORKERS = 2
-# As many as gunicorn's documentation advises for two cores, and twice.
+# Four for each core, the most that gunicorn's documentation advises.
 TUTORIAL_THREADS = 8
 GUNICORN = [sys.executable, "-m", "gunicorn", "app:app"]
 
