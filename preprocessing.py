@@ -9,6 +9,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from PIL import ExifTags, Image
+from simplejpeg import decode_jpeg, decode_jpeg_header
 
 INPUT_WIDTH, INPUT_HEIGHT = 90, 140
 # The digit fills at most this much of the input; the rest is paper.
@@ -106,12 +107,13 @@ def decode(data: bytes, max_pixels: int) -> tuple[np.ndarray, tuple[int, int], s
         # Phones put several JPEGs into one file (MPO); the first is the photo.
         picture_format = "PNG" if image.format == "PNG" else "JPEG"
         width, height = image.size
-        # A JPEG can be decoded at a fraction of its size, which takes far less time.
-        fraction = DETAIL_SIDE / max(width, height)
-        image.draft(None, (int(width * fraction) or 1, int(height * fraction) or 1))
-        image.load()
+        pixels = plain_jpeg(image, data) if picture_format == "JPEG" else None
+        if pixels is None:
+            image.draft(None, fraction_of(image.size))
+            image.load()
+            pixels = shrunk(image)
         orientation = orientation_of(image)
-        picture = upright(to_array(image), orientation)
+        picture = upright(to_array(pixels), orientation)
     except InvalidImage:
         raise
     # Pillow asserts that a PNG with a palette has one.
@@ -133,6 +135,31 @@ def check_size(image: Image.Image, data: bytes, max_pixels: int) -> None:
         raise InvalidImage(f"A JPEG may have at most {MAX_SCANS} scans.")
 
 
+def fraction_of(size: tuple[int, int]) -> tuple[int, int]:
+    """What a JPEG of this size is decoded to: less than all takes far less time."""
+    factor = next((f for f in (8, 4, 2) if max(size) >= f * DETAIL_SIDE), 1)
+    return max(size[0] // factor, 1), max(size[1] // factor, 1)
+
+
+def plain_jpeg(image: Image.Image, data: bytes) -> np.ndarray | None:
+    """The pixels that Pillow would give, sooner; None for what is not that plain.
+
+    Whether a picture is damaged or only odd Pillow has to tell.
+    """
+    if image.mode not in ("L", "RGB"):
+        return None
+    width, height = fraction_of(image.size)
+    space = "GRAY" if image.mode == "L" else "RGB"
+    try:
+        # The size that was checked is the one that Pillow found.
+        if decode_jpeg_header(data)[1::-1] != image.size:
+            return None
+        pixels = decode_jpeg(data, space, min_width=width, min_height=height)
+    except ValueError:
+        return None
+    return pixels[..., 0] if image.mode == "L" else pixels
+
+
 def orientation_of(image: Image.Image) -> object:
     """The EXIF orientation, 1 to 8; damaged files hold any number there, or text."""
     try:
@@ -152,9 +179,9 @@ def upright(picture: np.ndarray, orientation: object) -> np.ndarray:
     return np.ascontiguousarray(picture)
 
 
-def to_array(image: Image.Image) -> np.ndarray:
-    """Any mode → uint8 (height, width[, 3]), at most DETAIL_SIDE long, opaque."""
-    picture = reduce(shrunk(image), DETAIL_SIDE)
+def to_array(pixels: np.ndarray) -> np.ndarray:
+    """Samples of any kind → uint8 (height, width[, 3]), at most DETAIL_SIDE long."""
+    picture = reduce(pixels, DETAIL_SIDE)
     if picture.ndim == 3 and picture.shape[2] == 4:
         picture = on_ground(picture.astype(np.float32))
     return picture if picture.dtype == np.uint8 else eight_bits(picture)
@@ -214,18 +241,30 @@ def on_ground(rgba: np.ndarray) -> np.ndarray:
 def reduce(picture: np.ndarray, longest: int) -> np.ndarray:
     """Shrink to at most `longest` pixels on the longer side and at least one."""
     height, width = picture.shape[:2]
-    factor = min(max(height, width) // (2 * longest), height, width)
-    if factor > 1:
-        # By a whole number first, where OpenCV is several times as fast. What is left
-        # has twice the pixels, so that it looks as if shrunk at once.
-        height, width = height // factor, width // factor
-        whole = picture[: height * factor, : width * factor]
-        picture = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+    # What is left has twice the pixels, so that it looks as if shrunk at once.
+    picture = divided(picture, max(height, width) // (2 * longest))
+    height, width = picture.shape[:2]
     scale = longest / max(height, width)
     if scale >= 1:
         return picture
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def divided(picture: np.ndarray, factor: int) -> np.ndarray:
+    """Shrink by a whole number, where OpenCV is several times as fast."""
+    height, width = picture.shape[:2]
+    factor = min(factor, height, width)
+    if factor < 2:
+        return picture
+    height, width = height // factor, width // factor
+    whole = picture[: height * factor, : width * factor]
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def thumbnail(picture: np.ndarray, side: int) -> np.ndarray:
+    """Shrink by a whole number to at most `side` pixels on the longer side."""
+    return divided(picture, -(-max(picture.shape[:2]) // side))
 
 
 def rank(values: np.ndarray, share: float) -> float:
@@ -280,7 +319,7 @@ def closeup(
     around, (x, y) = cut(grey, box, 0.25)
     even = around / enlarge(cut(paper, found, 0.25)[0], around.shape)
     thumb = closing_thumb(even)
-    widest = 3 * scale * stroke_width(ink, found) / reduced_by(even, CLOSING_SIDE)
+    widest = 3 * scale * stroke_width(ink, found) * len(thumb) / len(even)
     ink = ink_on(closed(thumb, widest), even)
     part, _ = cut(ink, box._replace(x=box.x - x, y=box.y - y), 0.05)
     return framed(part), box
@@ -291,7 +330,7 @@ def to_grey(picture: np.ndarray) -> np.ndarray:
     if picture.ndim == 2:
         return picture
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    thumb = reduce(picture, COLOUR_SIDE)
+    thumb = thumbnail(picture, COLOUR_SIDE)
     planes = cv2.merge([thumb, cv2.cvtColor(thumb, cv2.COLOR_RGB2GRAY)])
     around = cv2.blur(planes, (COLOUR_SIDE // 5 * 2 + 1,) * 2)
     contrasts = cv2.split(cv2.absdiff(planes, around).astype(np.float32))
@@ -311,7 +350,7 @@ def evened(small: np.ndarray) -> tuple[np.ndarray, bool]:
     if tones is not None:
         paper, light_ink = np.full_like(small, tones[0]), tones[1] > tones[0]
     else:
-        paper = enlarge(fit_paper(reduce(small, PAPER_SIDE)), small.shape)
+        paper = enlarge(fit_paper(thumbnail(small, PAPER_SIDE)), small.shape)
         # What deviates most strongly from the paper is the ink.
         deviation = small - paper
         light_ink = bool((deviation * deviation * deviation).mean() > EVEN)
@@ -375,7 +414,7 @@ def enlarge(grid: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def closing_thumb(even: np.ndarray) -> np.ndarray:
-    return cv2.GaussianBlur(reduce(even, CLOSING_SIDE), (0, 0), 0.8)
+    return cv2.GaussianBlur(thumbnail(even, CLOSING_SIDE), (0, 0), 0.8)
 
 
 def closed(thumb: np.ndarray, widest: float) -> np.ndarray:
@@ -393,7 +432,9 @@ def closed(thumb: np.ndarray, widest: float) -> np.ndarray:
 
 def ink_on(paper: np.ndarray, even: np.ndarray) -> np.ndarray:
     """Strength of the ink: 0 on paper, 1 where black."""
-    return np.clip(1 - even / enlarge(paper, even.shape), 0, 1)
+    ink = even / enlarge(paper, even.shape)
+    np.subtract(1, ink, out=ink)
+    return np.maximum(ink, 0, out=ink)
 
 
 def closings(even: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -449,10 +490,11 @@ def framed(ink: np.ndarray) -> np.ndarray:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     ink = cv2.resize(ink, size, interpolation=way)
+    few = ink[::2, ::2]
     # Below this even the darkest is noise, which must not be blown up to ink.
-    black = max(rank(ink, 0.96), 0.05)
+    black = max(rank(few, 0.96), 0.05)
     # What there is everywhere is shade, unless it is as dark as the ink.
-    floor = min(rank(ink, 0.3), 0.5 * black)
+    floor = min(rank(few, 0.3), 0.5 * black)
     ink = np.clip((ink - floor) / (black - floor + 1e-3), 0, 1)
     page = np.ones((INPUT_HEIGHT, INPUT_WIDTH), np.float32)
     top, left = (INPUT_HEIGHT - size[1]) // 2, (INPUT_WIDTH - size[0]) // 2
@@ -538,7 +580,7 @@ def off_rim(height: int, width: int) -> np.ndarray:
 
 def without_ruling(mask: np.ndarray) -> np.ndarray:
     """Take away the lines of ruled paper: at least two that run across the picture."""
-    turned = np.ascontiguousarray(mask.T)
+    turned = cv2.transpose(mask)
     level, upright = find_lines(mask), find_lines(turned)
     if len(level) + len(upright) < 2:
         return mask
@@ -560,11 +602,12 @@ def find_lines(mask: np.ndarray) -> list[np.ndarray]:
     # quarter of the width follow a line that is a few degrees off, and no digit's foot
     # that is on it.
     columns = line_columns(mask.shape[1])
+    inked = mask.any(axis=0).astype(np.uint8)[np.newaxis]
+    inked = cv2.dilate(inked, np.ones((1, columns.step), np.uint8))[:, columns]
+    if np.count_nonzero(inked) < LINE_SHARE * inked.size:
+        return []  # nothing is as wide, as in most pictures
     thick = cv2.dilate(mask, np.ones((3, columns.step), np.uint8))
     squeezed = np.ascontiguousarray(thick[:, columns])
-    inked = np.flatnonzero(cv2.reduce(squeezed, 0, cv2.REDUCE_MAX))
-    if inked.size < LINE_SHARE * squeezed.shape[1]:
-        return []  # nothing is as wide, as in most pictures
     run = np.ones((1, squeezed.shape[1] // 4), np.uint8)
     runs = cv2.morphologyEx(squeezed, cv2.MORPH_OPEN, run)
     contours, _ = cv2.findContours(runs, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)

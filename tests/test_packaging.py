@@ -8,7 +8,7 @@ from pictures import RESOURCES, as_bytes, drawn_seven
 from PIL import Image, ImageOps
 
 import app as service
-from preprocessing import prepare
+from preprocessing import fraction_of, plain_jpeg, prepare
 
 PHOTO = RESOURCES / "photos_mit" / "5" / "5_101.jpg"
 MODES = {
@@ -67,6 +67,18 @@ def test_a_large_picture_is_read_like_a_small_one(photo, mode):
 @pytest.mark.parametrize("options", [{"progressive": True}, {"quality": 30}], ids=str)
 def test_a_photo_is_read_alike_however_it_was_compressed(photo, options):
     assert read(as_bytes(photo, "JPEG", **options)) == "5"
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+@pytest.mark.parametrize("width", [90, 561, 1121, 2243])
+def test_the_quick_decoder_gives_what_pillow_does(photo, width, mode, options):
+    sized = ImageOps.contain(photo, (width, 4000)).convert(mode)
+    data = as_bytes(sized, "JPEG", **options)
+    image = Image.open(BytesIO(data))
+    quick = plain_jpeg(image, data)
+    image.draft(None, fraction_of(image.size))
+    assert np.array_equal(quick, np.asarray(image))
 
 
 @pytest.mark.parametrize("orientation", STORED)

@@ -17,6 +17,7 @@ if __name__ == "__main__":
         "keras",
         "opencv-python-headless",
         "pillow",
+        "simplejpeg",
         "numpy",
     )
     answer_each(read, versions_of(*packages))
