@@ -1,5 +1,6 @@
 """Picture bytes → the model's input: upright, the digit found, black on white."""
 
+import re
 import struct
 from collections.abc import Iterator
 from functools import lru_cache
@@ -33,10 +34,15 @@ TURNED, MIRRORED, UPSIDE_DOWN = (5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8)
 LONGEST_SIDE = 65_535
 # Each scan of a progressive JPEG passes over all of it; cameras write about ten.
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 30
+# The other kinds of JPEG, by bytes that are nowhere in coded data. For a lossless one
+# simplejpeg writes beyond its memory, and other ones it takes long to refuse.
+NOT_BASELINE = re.compile(rb"\xff[\xc1-\xc3\xc5-\xcf]")
 # Ink on darker paper would be blown up with its noise.
 DARKEST_PAPER = 24
 # Below this a picture's deviation from its paper is rounding error.
 EVEN = 1e-3
+# Ink that is nowhere stronger.
+FAINT = 0.15
 # A line of ruled paper crosses at least this much of the picture.
 LINE_SHARE = 0.75
 # Keeps the fit of the paper solvable in pictures of a pixel's width or height.
@@ -146,7 +152,7 @@ def plain_jpeg(image: Image.Image, data: bytes) -> np.ndarray | None:
 
     Whether a picture is damaged or only odd Pillow has to tell.
     """
-    if image.mode not in ("L", "RGB"):
+    if image.mode not in ("L", "RGB") or NOT_BASELINE.search(data):
         return None
     width, height = fraction_of(image.size)
     space = "GRAY" if image.mode == "L" else "RGB"
@@ -155,7 +161,7 @@ def plain_jpeg(image: Image.Image, data: bytes) -> np.ndarray | None:
         if decode_jpeg_header(data)[1::-1] != image.size:
             return None
         pixels = decode_jpeg(data, space, min_width=width, min_height=height)
-    except ValueError:
+    except (ValueError, KeyError):  # the latter for samplings that it has no name for
         return None
     return pixels[..., 0] if image.mode == "L" else pixels
 
@@ -445,9 +451,19 @@ def closings(even: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # A fine closing leaves no trace of shade, but of a bold stroke only the rims.
     strong = few_inside(ink_on(bold, thumb))
     kept = few_inside(ink_on(fine, thumb))
-    dark = strong > 0.5 * rank(strong, 0.997)
+    top = rank(strong, 0.997)
+    dark = strong > 0.5 * top
     is_fine = dark.any() and rank(kept[dark] / strong[dark], 0.5) > 0.8
+    if top < FAINT and not is_fine:
+        # Shade is as strong there as faint hairlines, and in a fine closing is gone.
+        is_clear = rank(kept, 0.997) > 20 * noise_of(kept)
+        is_fine = is_clear and top < 10 * noise_of(strong)
     return (fine, bold) if is_fine else (bold, fine)
+
+
+def noise_of(ink: np.ndarray) -> float:
+    """The paper's standard deviation, by the median, which ink hardly moves."""
+    return 1.4826 * rank(np.abs(ink - rank(ink, 0.5)), 0.5)
 
 
 def few_inside(ink: np.ndarray) -> np.ndarray:
@@ -550,8 +566,7 @@ def find_components(ink: np.ndarray) -> list[Component]:
     longest = max(ink.shape)
     soft = cv2.GaussianBlur(ink, (0, 0), longest / 200) if longest > 64 else ink
     few = few_inside(soft)
-    noise = 1.4826 * rank(np.abs(few - rank(few, 0.5)), 0.5)
-    threshold = max(0.03, 4 * noise, 0.25 * rank(few, 0.997))
+    threshold = max(0.02, 4 * noise_of(few), 0.25 * rank(few, 0.997))
     mask = without_ruling((soft > threshold).astype(np.uint8))
     # With labels of 32 bits it takes twice as long.
     count, labels, stats, _ = cv2.connectedComponentsWithStats(

@@ -14,6 +14,11 @@ from tests.pictures import RESOURCES, as_bytes, drawn_seven, seven
 Cases = Iterator[tuple[str, bytes]]
 MANY = 19_000_000
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# Of 8,984 x 33 grey pixels, all of them in the last bytes.
+LOSSLESS_JPEG = bytes.fromhex(
+    "ffd8ffc3000b080021231801011100ffc4001400010000000000000000000000000000"
+    "0000ffda0008010100010000"
+) + bytes(63)
 ADAM7 = [
     (0, 0, 8, 8),
     (4, 0, 8, 8),
@@ -86,6 +91,11 @@ def zeros(count: int) -> bytes:
 def with_size(jpeg: bytes, width: int, height: int) -> bytes:
     place = jpeg.index(b"\xff\xc0") + 5
     return jpeg[:place] + struct.pack(">HH", height, width) + jpeg[place + 4 :]
+
+
+def with_sampling(jpeg: bytes, factors: int) -> bytes:
+    place = jpeg.index(b"\xff\xc0") + 11
+    return jpeg[:place] + bytes([factors]) + jpeg[place + 1 :]
 
 
 def exif(tags: int, size: int) -> bytes:
@@ -163,6 +173,9 @@ def odd_sizes() -> Cases:
         parts = [chunk(b"IHDR", head), chunk(b"IDAT", zeros(9)), chunk(b"IEND")]
         yield f"PNG of {width} x {height}", PNG_SIGNATURE + b"".join(parts)
     yield "JPEG of no size", with_size(seven("JPEG"), 0, 0)
+    # Not scaled down by TurboJPEG, whatever it was told.
+    yield "lossless JPEG", LOSSLESS_JPEG
+    yield "JPEG of 4:4:1", with_sampling(seven("JPEG"), 0x14)
 
 
 def polyglots() -> Cases:

@@ -69,7 +69,7 @@ def test_a_photo_is_read_alike_however_it_was_compressed(photo, options):
     assert read(as_bytes(photo, "JPEG", **options)) == "5"
 
 
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}])
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"subsampling": 0}])
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 @pytest.mark.parametrize("width", [90, 561, 1121, 2243])
 def test_the_quick_decoder_gives_what_pillow_does(photo, width, mode, options):
