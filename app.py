@@ -3,6 +3,7 @@
 import threading
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from posixpath import normpath
 
@@ -12,6 +13,7 @@ from flask_cors import CORS
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.sansio.utils import get_current_url
 
 import intact
 from labelling import label_pictures
@@ -147,7 +149,8 @@ def predict():
     image_url = None
     if is_saved:
         name = UPLOADS.save(data, extension if extension in known else known[0])
-        image_url = f"{request.root_url}static/uploads/{name}"
+        root = root_url(request.scheme, request.host, request.root_path)
+        image_url = f"{root}static/uploads/{name}"
     box = picture.box and picture.box._asdict()
     return {"classification_result": result, "image_url": image_url, "box": box}
 
@@ -188,6 +191,12 @@ def parts_of(body: bytes, boundary: str) -> Iterator[tuple[MultipartSegment, byt
                 data = event
             else:
                 yield part, data
+
+
+@lru_cache(maxsize=16)
+def root_url(scheme: str, host: str, root_path: str) -> str:
+    """What `request.root_url` is, which takes its time to quote it for each request."""
+    return get_current_url(scheme, host, root_path)
 
 
 def extension_of(filename: str) -> str:
