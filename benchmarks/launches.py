@@ -18,6 +18,8 @@ WORKERS = 2
 # Four for each core, the most that gunicorn's documentation advises.
 TUTORIAL_THREADS = 8
 GUNICORN = [sys.executable, "-m", "gunicorn", "app:app"]
+# As `make run` does.
+LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 class Launch(NamedTuple):
@@ -39,7 +41,8 @@ class Server(NamedTuple):
 def this_service(folder: Path, port: int) -> Launch:
     copy_service(folder)
     environment = {"PORT": str(port), "WEB_CONCURRENCY": str(WORKERS)}
-    return Launch(GUNICORN, folder, {**environment, "GUNICORN_CMD_ARGS": ""})
+    environment |= {**LARGE_PAGES, "GUNICORN_CMD_ARGS": ""}
+    return Launch(GUNICORN, folder, environment)
 
 
 def copy_service(folder: Path) -> None:
