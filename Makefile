@@ -6,8 +6,6 @@ PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
 UV := $(VENV)/uv/bin/uv
 .PHONY: run install test lint data train evaluate bench bench-accuracy lock audit
 
-# In large pages the processor finds memory sooner: 5 % of a request's time.
-run: export GLIBC_TUNABLES = glibc.malloc.hugetlb=1
 run: $(RUN)
 	exec $(VENV)/bin/python -m gunicorn app:app
 

@@ -18,8 +18,6 @@ WORKERS = 2
 # Four for each core, the most that gunicorn's documentation advises.
 TUTORIAL_THREADS = 8
 GUNICORN = [sys.executable, "-m", "gunicorn", "app:app"]
-# As `make run` does.
-LARGE_PAGES = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 
 
 class Launch(NamedTuple):
@@ -41,8 +39,7 @@ class Server(NamedTuple):
 def this_service(folder: Path, port: int) -> Launch:
     copy_service(folder)
     environment = {"PORT": str(port), "WEB_CONCURRENCY": str(WORKERS)}
-    environment |= {**LARGE_PAGES, "GUNICORN_CMD_ARGS": ""}
-    return Launch(GUNICORN, folder, environment)
+    return Launch(GUNICORN, folder, {**environment, "GUNICORN_CMD_ARGS": ""})
 
 
 def copy_service(folder: Path) -> None:
