@@ -1,5 +1,7 @@
 """The shipped model against the floors that the README quotes, on real digits."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from pictures import RESOURCES, as_bytes
@@ -11,6 +13,8 @@ from training.evaluate import packaging
 
 # Pictures of the set that may be read wrong.
 FLOORS = {"photos_mit": 4, "mnist_sample": 1, "optdigits_sample": 3}
+# Of the 117 photos when each lies on a larger page.
+MOST_WRONG_ON_A_PAGE = 17
 
 
 def probabilities(data: bytes):
@@ -29,11 +33,18 @@ def test_real_digits_are_read(name):
     assert len(wrong) <= FLOORS[name], wrong
 
 
-@pytest.mark.parametrize("name", ["0_102", "1_097", "2_096", "5_096", "9_088"])
-def test_a_photo_that_lies_on_a_larger_page_is_read(name):
-    photo = next((RESOURCES / "photos_mit").glob(f"*/{name}.*"))
-    page = packaging.repackaged("on a plain page", photo.read_bytes(), 0)
-    assert probabilities(page).argmax() == int(name[0])
+def test_most_photos_that_lie_on_a_larger_page_are_read():
+    photos = sorted((RESOURCES / "photos_mit").glob("[0-9]/*"))
+    wrong = [
+        path.name
+        for path in photos
+        if probabilities(on_a_page(path)).argmax() != int(path.parent.name)
+    ]
+    assert len(wrong) <= MOST_WRONG_ON_A_PAGE, wrong
+
+
+def on_a_page(path: Path) -> bytes:
+    return packaging.repackaged("on a plain page", path.read_bytes(), 0)
 
 
 def test_blank_paper_gets_no_confident_answer():
