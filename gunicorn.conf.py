@@ -29,8 +29,6 @@ def cpus() -> int:
 bind = f"0.0.0.0:{settings.PORT}"
 
 MOST_WORKERS = 1000
-# Imported before the fork. A reload finds the rest of the service's own code anew.
-SHARED = ("runtime", "cv2", "PIL.Image")
 # A prediction keeps a core busy; more workers only cost memory, over 100 MB each.
 workers = settings.whole_number("WEB_CONCURRENCY", cpus(), most=MOST_WORKERS)
 worker_class = Worker
@@ -76,8 +74,7 @@ def on_starting(server):
     allow_as_many_files_as_the_system()
     # Most of a worker's memory are these libraries; what is frozen is not touched, and
     # so not copied, by a worker's garbage collector.
-    for name in SHARED:
-        importlib.import_module(name)
+    importlib.import_module("runtime")
     gc.freeze()
 
 

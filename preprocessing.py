@@ -186,7 +186,7 @@ def upright(picture: np.ndarray, orientation: object) -> np.ndarray:
 
 
 def to_array(pixels: np.ndarray) -> np.ndarray:
-    """Samples of any kind → uint8 (height, width[, 3]), at most DETAIL_SIDE long."""
+    """Samples → opaque uint8 (height, width[, 3]), at most DETAIL_SIDE long."""
     picture = reduce(pixels, DETAIL_SIDE)
     if picture.ndim == 3 and picture.shape[2] == 4:
         picture = on_ground(picture.astype(np.float32))
