@@ -23,7 +23,7 @@ lint: $(DEV)
 train: export GLIBC_TUNABLES = glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=8000000000:glibc.malloc.trim_threshold=16000000000
 train: export TF_ENABLE_ONEDNN_OPTS = 1
 train: $(DEV) data
-	$(VENV)/bin/python -m training.train --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS))
+	$(VENV)/bin/python -m training.train --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(START),--start $(START))
 
 evaluate: $(DEV) data
 	$(VENV)/bin/python -m training.evaluate --data $(DATA) $(if $(FAILURES),--failures $(FAILURES)) $(if $(PLOTS),--plots $(PLOTS))

@@ -16,7 +16,7 @@ from training.data import NO_DIGIT, Sample
 
 # How often each source is drawn from. Real photo crops are few and count for more.
 SHARES = {
-    "mnist": 0.31,
+    "mnist": 0.40,
     "bhmsds": 0.11,
     "pendigits": 0.11,
     "handwritten62": 0.09,

@@ -1,22 +1,20 @@
-"""Train model.keras: python -m training.train --data DIR [--photos DIR]
+"""Train model.keras: python -m training.train --data DIR [--photos DIR] [--start FILE]
 
 Renders scenes from the sets in --data through the service's own preprocessing, trains
-on them with any Keras backend, and writes the weights' running average. An interrupted
-run goes on from its last epoch when started again.
+a larger model on them with any Keras backend, and with its help the one that is saved.
+An interrupted run goes on from its last epoch when started again.
 """
 
 import argparse
 import hashlib
-import math
 import os
 from pathlib import Path
 from typing import NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-import cv2
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 from keras.optimizers.schedules import LearningRateSchedule
 
 from preprocessing import INPUT_HEIGHT, INPUT_WIDTH
@@ -33,39 +31,45 @@ RENDERING_CODE = (
 )
 
 
+class Size(NamedTuple):
+    """Filters after each halving of the picture's size (the first layer quarters it),
+    and the residual blocks behind it."""
+
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+
+
 class Round(NamedTuple):
     seed: int
     epochs: int
     learning_rate: float
-    shares: dict[str, float]
 
 
-SCENES = 320_000
-# A second round on scenes never seen (warm restart, Loshchilov & Hutter 2017).
-ROUNDS = (
-    Round(1, 14, 1e-3, SHARES),
-    Round(3, 10, 5e-4, SHARES | {"mnist": 0.45}),
-)
-# Of the last round's weights, the rest are those before it (WiSE-FT, Wortsman et al.
-# 2022): better on scans than these, and on photos than the last alone.
-LAST_SHARE = 0.7
+SCENES, SCENES_SEED = 640_000, 1
+STUDENT = Size((32, 64, 112, 144), (0, 1, 1, 1))
+STUDENT_ROUND = Round(3, 30, 1.5e-3)
+# Six times the calculations of the student, for which it is too slow to serve.
+TEACHER = Size((48, 96, 192, 256), (1, 1, 2, 2))
+TEACHER_ROUND = Round(1, 14, 1.5e-3)
+# From a trained model, which is its own teacher so that it forgets little (learning
+# without forgetting, Li & Hoiem 2016).
+TUNING_SCENES, TUNING_ROUND = 64_000, Round(4, 4, 3e-4)
+# Of the student's loss; the rest is from the true answers. The teacher's are softened
+# by this temperature (distillation, Hinton et al. 2015).
+TAUGHT_SHARE, TAUGHT_TEMPERATURE = 0.5, 2.0
 # For the calibration, from digits that training never sees.
 HELD_OUT_SCENES, HELD_OUT_SEED = 4_000, 2
-BATCH = 128
+BATCH = 256
 WARM_UP = 500  # steps
 WEIGHT_DECAY = 1e-3
 DROPOUT = 0.3
 # The saved weights are an average over about this many of the last steps.
 AVERAGED_STEPS = 1_000
-# Filters after each halving of the picture's size (the first layer quarters it), and
-# the residual blocks behind it.
-WIDTHS = (32, 64, 112, 144)
-BLOCKS = (0, 1, 1, 1)
 # CPUs that calculate in bfloat16, which trains twice as fast; on others it takes ten
 # times as long. The weights stay float32.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
-# Ink for each grey level.
-INK = 1 - np.arange(256, dtype=np.float32) / 255
+# Standard normals by which an epoch varies a scene.
+CHANGES = 8
 
 
 def convolution(filters: int, size: int = 3, stride: int = 1) -> layers.Layer:
@@ -89,11 +93,11 @@ def residual(x: keras.KerasTensor) -> keras.KerasTensor:
     return layers.ReLU()(layers.Add()([x, y]))
 
 
-def build_model() -> keras.Model:
+def build_model(size: Size = STUDENT) -> keras.Model:
     """float (batch, 140, 90, 3) in [0, 1] → (batch, 10) probabilities."""
     inputs = keras.Input((INPUT_HEIGHT, INPUT_WIDTH, 3))
     x = layers.Rescaling(-1, offset=1)(inputs)
-    for place, (filters, blocks) in enumerate(zip(WIDTHS, BLOCKS, strict=True)):
+    for place, (filters, blocks) in enumerate(zip(*size, strict=True)):
         x = convolution(filters, 3, 2)(x) if place else convolution(filters, 6, 4)(x)
         for _ in range(blocks):
             x = residual(x)
@@ -103,11 +107,46 @@ def build_model() -> keras.Model:
     )
 
 
+class Vary(layers.Layer):
+    """Scenes as if framed and lit otherwise.
+
+    uint8 (batch, 140, 90) and standard normals (batch, 8) → float32
+    (batch, 140, 90, 3) in [0, 1].
+    """
+
+    def __init__(self):
+        super().__init__(dtype="float32")
+
+    def call(self, images, changes):
+        angle, shear, wide, tall, right, down, dark, gamma = ops.unstack(
+            changes[:, None, None, :], axis=-1
+        )
+        a, b = ops.exp(0.06 * wide), 0.06 * (shear - angle)
+        c, d = 0.06 * angle, ops.exp(0.06 * tall)
+        x, y = INPUT_WIDTH / 2, INPUT_HEIGHT / 2
+        moves = [
+            a,
+            b,
+            x - a * x - b * y + 2 * right,
+            c,
+            d,
+            y - c * x - d * y + 2 * down,
+        ]
+        affine = ops.concatenate(
+            [*moves, ops.zeros_like(a), ops.zeros_like(a)], axis=-1
+        )
+        ink = 1 - ops.cast(images, "float32")[..., None] / 255
+        moved = ops.image.affine_transform(ink, affine[:, 0])
+        dark, gamma = ops.exp(0.15 * dark), ops.exp(0.2 * gamma)
+        ink = ops.clip(moved * dark[..., None], 0, 1) ** gamma[..., None]
+        return ops.repeat(1 - ink, 3, axis=-1)
+
+
 class Scenes(keras.utils.PyDataset):
-    """Batches of rendered scenes, varied a little anew in every epoch."""
+    """Batches of rendered scenes, in another order in every epoch, for Vary."""
 
     def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int):
-        super().__init__(workers=2, use_multiprocessing=False, max_queue_size=8)
+        super().__init__(workers=4, use_multiprocessing=False, max_queue_size=16)
         self.images, self.labels, self.seed, self.epoch = images, labels, seed, 0
         # The wanted answer to a picture without a digit is not to be sure of anything.
         self.targets = np.vstack([np.eye(10), np.full((1, 10), 0.1)]).astype(np.float32)
@@ -122,43 +161,45 @@ class Scenes(keras.utils.PyDataset):
             len(self.images)
         )
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+    def __getitem__(self, index: int) -> tuple[tuple, np.ndarray]:
         rng = np.random.default_rng((self.seed, self.epoch, index))
         chosen = self.order[index * BATCH : (index + 1) * BATCH]
-        batch = np.empty((BATCH, INPUT_HEIGHT, INPUT_WIDTH, 3), np.float32)
-        numbers = rng.normal(size=(BATCH, 8)).tolist()
-        for place, (number, normals) in enumerate(zip(chosen, numbers, strict=True)):
-            batch[place] = vary(self.images[number], *normals)[..., np.newaxis]
-        return batch, self.targets[self.labels[chosen]]
+        changes = rng.standard_normal((BATCH, CHANGES), np.float32)
+        return (self.images[chosen], changes), self.targets[self.labels[chosen]]
 
 
-def vary(
-    image: np.ndarray,
-    angle: float,
-    shear: float,
-    wide: float,
-    tall: float,
-    right: float,
-    down: float,
-    dark: float,
-    gamma: float,
-) -> np.ndarray:
-    """uint8 (140, 90) → float32 in [0, 1], as if framed and lit otherwise.
+def lesson(model: keras.Model, teacher: keras.Model | None) -> keras.Model:
+    """What Scenes yields → the model's answers and behind them the teacher's."""
+    images = keras.Input((INPUT_HEIGHT, INPUT_WIDTH), dtype="uint8")
+    changes = keras.Input((CHANGES,))
+    seen = Vary()(images, changes)
+    answers = model(seen)
+    if teacher is not None:
+        teacher.trainable = False
+        answers = layers.Concatenate(dtype="float32")(
+            [answers, teacher(seen, training=False)]
+        )
+    return keras.Model((images, changes), answers)
 
-    The numbers are standard normals.
-    """
-    a, b = math.exp(0.06 * wide), 0.06 * (shear - angle)
-    c, d = 0.06 * angle, math.exp(0.06 * tall)
-    x, y = INPUT_WIDTH / 2, INPUT_HEIGHT / 2
-    affine = np.array(
-        [
-            [a, b, x - a * x - b * y + 2 * right],
-            [c, d, y - c * x - d * y + 2 * down],
-        ]
+
+def softened(answers):
+    return ops.softmax(ops.log(answers + 1e-7) / TAUGHT_TEMPERATURE)
+
+
+def taught(targets, answers):
+    """The loss of a lesson with a teacher."""
+    own, wanted = answers[:, :10], answers[:, 10:]
+    from_teacher = keras.losses.categorical_crossentropy(
+        softened(wanted), softened(own)
     )
-    moved = cv2.warpAffine(image, affine, (INPUT_WIDTH, INPUT_HEIGHT), borderValue=255)
-    ink = np.minimum(INK * math.exp(0.15 * dark), 1) ** math.exp(0.2 * gamma)
-    return (1 - ink)[moved]
+    from_labels = keras.losses.categorical_crossentropy(targets, own)
+    # Softening has divided the gradients by the temperature twice.
+    from_teacher *= TAUGHT_TEMPERATURE**2
+    return TAUGHT_SHARE * from_teacher + (1 - TAUGHT_SHARE) * from_labels
+
+
+def accuracy(targets, answers):
+    return keras.metrics.categorical_accuracy(targets, answers[:, :10])
 
 
 def digest(*parts: object) -> str:
@@ -172,7 +213,7 @@ def state(part: object) -> object:
     if not isinstance(part, Path):
         return part
     if part.is_file():
-        return part.read_text()
+        return part.read_bytes()
     files = sorted(path for path in part.rglob("*") if path.is_file())
     return [(str(p), p.stat().st_size, p.stat().st_mtime) for p in files]
 
@@ -183,7 +224,10 @@ def training_dtype() -> str:
         flags = Path("/proc/cpuinfo").read_text().split()
     except OSError:
         flags = []
-    return "float32" if BFLOAT16_FLAGS.isdisjoint(flags) else "mixed_bfloat16"
+    devices = keras.distribution.list_devices()
+    on_cpu = all(device.startswith("cpu") for device in devices)
+    is_slow = on_cpu and BFLOAT16_FLAGS.isdisjoint(flags)
+    return "float32" if is_slow else "mixed_bfloat16"
 
 
 def schedule(steps: int, peak: float) -> LearningRateSchedule:
@@ -197,9 +241,18 @@ def scenes_of(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return images, np.load(folder / "labels.npy")
 
 
-def train(model: keras.Model, folder: Path, stage: Round) -> None:
-    """Fit to the scenes in a folder, where the weights of every epoch go too."""
-    trained = folder / f"{digest(Path(__file__))}.weights.h5"
+def train(
+    model: keras.Model,
+    folder: Path,
+    stage: Round,
+    teacher: keras.Model | None = None,
+    *settings: object,
+) -> None:
+    """Fit to the scenes in a folder, where the weights of every epoch go too.
+
+    Weights that are there already are taken if all this and `settings` were the same.
+    """
+    trained = folder / f"{digest(Path(__file__), *stage, *settings)}.weights.h5"
     if trained.exists():
         model.load_weights(trained)
         return
@@ -213,11 +266,16 @@ def train(model: keras.Model, folder: Path, stage: Round) -> None:
         use_ema=True,
         ema_momentum=1 - 1 / AVERAGED_STEPS,
     )
-    model.compile(
-        optimizer, "categorical_crossentropy", metrics=["accuracy"], jit_compile=False
+    pupil = lesson(model, teacher)
+    pupil.compile(
+        optimizer,
+        "categorical_crossentropy" if teacher is None else taught,
+        metrics=[accuracy],
+        steps_per_execution=10,  # the others are not waited for
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     backup = keras.callbacks.BackupAndRestore(folder / f"epoch-{trained.stem}")
-    model.fit(scenes, epochs=stage.epochs, callbacks=[backup])
+    pupil.fit(scenes, epochs=stage.epochs, callbacks=[backup])
     model.save_weights(trained)
 
 
@@ -254,19 +312,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder with the sets")
     parser.add_argument("--photos", type=Path, help="your pictures, DIR/0/ … DIR/9/")
+    parser.add_argument(
+        "--start", type=Path, help="a trained model.keras to go on from"
+    )
     parser.add_argument("--cache", type=Path, default=HERE / "cache", help="scenes")
     parser.add_argument("--output", type=Path, default=ROOT / "model.keras")
     options = parser.parse_args()
     data, photos, cache = options.data, options.photos, options.cache
-    keras.utils.set_random_seed(ROUNDS[0].seed)
+    keras.utils.set_random_seed(TEACHER_ROUND.seed)
     keras.config.set_dtype_policy(training_dtype())
-    model = build_model()
-    for stage in ROUNDS:
-        of_stage = SCENES, stage.seed, stage.shares, training_samples, data, photos
-        before = [np.array(weights) for weights in model.weights]
-        train(model, rendered(cache, *of_stage), stage)
-    for variable, earlier in zip(model.weights, before, strict=True):
-        variable.assign(LAST_SHARE * variable + (1 - LAST_SHARE) * earlier)
+    count = TUNING_SCENES if options.start else SCENES
+    of_training = count, SCENES_SEED, SHARES, training_samples, data, photos
+    scenes = rendered(cache, *of_training)
+    if options.start:
+        teacher, model = build_model(), build_model()
+        for each in (teacher, model):
+            each.load_weights(options.start)
+        train(model, scenes, TUNING_ROUND, teacher, options.start)
+    else:
+        teacher = build_model(TEACHER)
+        train(teacher, scenes, TEACHER_ROUND)
+        model = build_model()
+        train(model, scenes, STUDENT_ROUND, teacher)
     of_held_out = HELD_OUT_SCENES, HELD_OUT_SEED, SHARES, mnist_validation, data
     model = in_float32(model)
     calibrate(model, rendered(cache, *of_held_out))
