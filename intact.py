@@ -5,9 +5,9 @@ from zlib import crc32
 
 from PIL.JpegImagePlugin import MARKER
 
-from preprocessing import START_OF_SCAN, InvalidImage
+from preprocessing import JPEG_SIGNATURE, START_OF_SCAN, InvalidImage
 
-JPEG_SIGNATURE, PNG_SIGNATURE = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_HEAD = Struct(">I4s")
 # Pillow takes microseconds for each chunk, segment or byte in between, and the largest
 # file has room for millions; programs write some for every 10 kB.
