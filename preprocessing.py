@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
 from itertools import islice
@@ -42,9 +43,11 @@ JPEG_SIGNATURE, EXIF = b"\xff\xd8\xff", re.compile(rb"\xff\xe1")
 # of 8 bits and the usual sampling: simplejpeg has no name for some other samplings, and
 # for a lossless frame it writes beyond its memory.
 NOT_PLAIN = re.compile(
-    rb"\xff(?!\xc0\x00(?:\x0b\x08.{4}\x01.\x11|\x11\x08.{4}\x03.[\x11\x12\x21\x22].(?:.\x11.){2}))"
-    rb"[\xc0-\xc3\xc5-\xcf]",
-    re.DOTALL,
+    rb"""\xff (?= [\xc0-\xc3\xc5-\xcf]) (?! \xc0 \x00 (?:
+        \x0b \x08 .{4} \x01 . \x11 .                                      # grey
+        | \x11 \x08 .{4} \x03 . [\x11\x12\x21\x22] . (?: . \x11 . ){2}    # colour
+    ))""",
+    re.DOTALL | re.VERBOSE,
 )
 # The colours that such a JPEG may have, and what they are decoded to.
 SPACES = {"Gray": "GRAY", "YCbCr": "RGB"}
@@ -183,9 +186,9 @@ def fraction_of(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def plain_jpeg(data: bytes, max_pixels: int) -> Stored | None:
-    """What Pillow would give, sooner; None for what is not that plain.
+    """The pixels that Pillow would give, sooner; None for what is not that plain.
 
-    Whether a picture is damaged or only odd Pillow has to tell.
+    Whether a picture is damaged Pillow has to tell.
     """
     is_plain = data.startswith(JPEG_SIGNATURE) and not NOT_PLAIN.search(data)
     if not is_plain or has_too_many_scans(data):
@@ -203,7 +206,10 @@ def plain_jpeg(data: bytes, max_pixels: int) -> Stored | None:
         raise
     except (ValueError, KeyError):  # the latter for samplings that it has no name for
         return None
-    orientation = orientation_of(opened(data)) if EXIF.search(data) else None
+    orientation = None
+    if EXIF.search(data):
+        with suppress(OSError):  # Pillow minds odd bytes between the parts of a file
+            orientation = orientation_of(opened(data))
     if colours == "Gray":
         pixels = pixels[..., 0]
     return Stored(pixels, (width, height), orientation, "JPEG")

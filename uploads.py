@@ -19,10 +19,10 @@ OWN_NAME = re.compile(r"\.?[0-9a-f]{32}\.(?:jpg|jpeg|png)")
 SWEEP_SECONDS = 600
 # Writing takes milliseconds: a temporary file of this age belongs to a killed worker.
 STALE_SECONDS = 3600
-# Sweeps leave an eighth of the limit free and come after a 64th is written, so that
-# eight workers together stay below the limit; while there is more room, later.
+# Sweeps leave an eighth of the limit free and come after a 64th is written,
+# so that eight workers together stay below the limit.
 HEADROOM_SHARE = 8
-SWEEP_SHARE, ROOM_SHARE = 64, 16
+SWEEP_SHARE = 64
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Uploads:
         self._is_left_alone = False
         self.max_bytes = max_bytes
         self.max_age_seconds = max_age_days * 86_400
-        self._bytes_to_sweep = max_bytes // SWEEP_SHARE
+        self._bytes_since_sweep = 0
         self.sweep_due = threading.Event()
         self._began = time.time() - time.monotonic()
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,8 +58,8 @@ class Uploads:
             self._write_or_make_room(name, data)
         except OSError as error:
             raise NoRoom from error
-        self._bytes_to_sweep -= len(data)
-        if self._bytes_to_sweep < 0:
+        self._bytes_since_sweep += len(data)
+        if self._bytes_since_sweep > self.max_bytes // SWEEP_SHARE:
             self.sweep_due.set()
         return name
 
@@ -108,11 +108,9 @@ class Uploads:
 
     def sweep(self) -> None:
         """Delete what is expired, then the oldest until there is headroom again."""
-        self._bytes_to_sweep = self.max_bytes // SWEEP_SHARE
+        self._bytes_since_sweep = 0
         modified, sizes = self._without_expired()
-        room = self.max_bytes - int(sizes.sum())
-        self._bytes_to_sweep = max(self._bytes_to_sweep, room // ROOM_SHARE)
-        excess = self.max_bytes // HEADROOM_SHARE - room
+        excess = int(sizes.sum()) - self.max_bytes + self.max_bytes // HEADROOM_SHARE
         if excess <= 0:
             return
         oldest = np.argsort(modified)

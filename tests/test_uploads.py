@@ -130,16 +130,6 @@ def test_sweep_is_due_when_much_was_saved(kept):
     assert kept.sweep_due.is_set()
 
 
-def test_next_sweep_comes_later_while_there_is_room(kept):
-    kept.sweep()
-    kept.save(bytes(50), "png")
-    assert not kept.sweep_due.is_set()
-    save_aged(kept, days=1, size=800)
-    kept.sweep()
-    kept.save(bytes(50), "png")
-    assert kept.sweep_due.is_set()
-
-
 def test_files_of_others_stay(kept):
     others = [kept.folder / name for name in (".gitkeep", "mine.png", "notes.txt")]
     saved = save_aged(kept, days=31, size=2000)

@@ -32,8 +32,11 @@ RENDERING_CODE = (
 
 
 class Size(NamedTuple):
-    """Filters after each halving of the picture's size (the first layer quarters it),
-    and the residual blocks behind it."""
+    """How large a model is.
+
+    `widths`: filters after each halving of the picture's size (the first layer quarters
+    it). `blocks`: residual blocks behind each.
+    """
 
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
@@ -48,7 +51,7 @@ class Round(NamedTuple):
 SCENES, SCENES_SEED = 640_000, 1
 STUDENT = Size((32, 64, 112, 144), (0, 1, 1, 1))
 STUDENT_ROUND = Round(3, 30, 1.5e-3)
-# Six times the calculations of the student, for which it is too slow to serve.
+# Four times the calculations of the student.
 TEACHER = Size((48, 96, 192, 256), (1, 1, 2, 2))
 TEACHER_ROUND = Round(1, 14, 1.5e-3)
 # From a trained model, which is its own teacher so that it forgets little (learning
@@ -175,10 +178,9 @@ def lesson(model: keras.Model, teacher: keras.Model | None) -> keras.Model:
     seen = Vary()(images, changes)
     answers = model(seen)
     if teacher is not None:
+        # Keras lets its dropout go on, so that it answers a little otherwise each time.
         teacher.trainable = False
-        answers = layers.Concatenate(dtype="float32")(
-            [answers, teacher(seen, training=False)]
-        )
+        answers = layers.Concatenate(dtype="float32")([answers, teacher(seen)])
     return keras.Model((images, changes), answers)
 
 
@@ -246,13 +248,13 @@ def train(
     folder: Path,
     stage: Round,
     teacher: keras.Model | None = None,
-    *settings: object,
+    start: Path | None = None,
 ) -> None:
     """Fit to the scenes in a folder, where the weights of every epoch go too.
 
-    Weights that are there already are taken if all this and `settings` were the same.
+    `start`: where the model's weights are from, if it was trained before.
     """
-    trained = folder / f"{digest(Path(__file__), *stage, *settings)}.weights.h5"
+    trained = folder / f"{digest(Path(__file__), *stage, start)}.weights.h5"
     if trained.exists():
         model.load_weights(trained)
         return
@@ -318,6 +320,8 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=HERE / "cache", help="scenes")
     parser.add_argument("--output", type=Path, default=ROOT / "model.keras")
     options = parser.parse_args()
+    if options.start and not options.start.is_file():
+        parser.error(f"{options.start} is no file")
     data, photos, cache = options.data, options.photos, options.cache
     keras.utils.set_random_seed(TEACHER_ROUND.seed)
     keras.config.set_dtype_policy(training_dtype())
