@@ -40,8 +40,8 @@ START_OF_SCAN, MAX_SCANS = b"\xff\xda", 30
 SCANS = re.compile(START_OF_SCAN)
 JPEG_SIGNATURE, EXIF = b"\xff\xd8\xff", re.compile(rb"\xff\xe1")
 # A frame of a JPEG, by bytes that are nowhere in coded data, that is not a baseline one
-# of 8 bits and the usual sampling: simplejpeg has no name for some other samplings, and
-# for a lossless frame it writes beyond its memory.
+# of 8 bits and the usual sampling: simplejpeg raises KeyError for some other samplings,
+# and for a lossless frame it writes beyond its memory.
 NOT_PLAIN = re.compile(
     rb"""\xff (?= [\xc0-\xc3\xc5-\xcf]) (?! \xc0 \x00 (?:
         \x0b \x08 .{4} \x01 . \x11 .                                      # grey
@@ -204,7 +204,7 @@ def plain_jpeg(data: bytes, max_pixels: int) -> Stored | None:
         )
     except TooManyPixels:
         raise
-    except (ValueError, KeyError):  # the latter for samplings that it has no name for
+    except ValueError:
         return None
     orientation = None
     if EXIF.search(data):

@@ -57,6 +57,29 @@ def test_a_folder_of_photos_is_labelled_by_its_folders():
     assert {photo.label for photo in photos} == set(range(10))
 
 
+def test_training_varies_a_scene_about_what_was_rendered():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 140, 90), np.uint8)
+    changes = np.zeros((2, train.CHANGES), np.float32)
+    same = train.Vary()(images, changes).numpy()
+    assert same == pytest.approx(np.repeat(images[..., None] / 255, 3, 3), abs=1e-4)
+    changes[1, 4] = 1  # two pixels to the side
+    moved = train.Vary()(images, changes).numpy()
+    assert moved[0] == pytest.approx(same[0])
+    assert moved[1, :, :-2] == pytest.approx(same[1, :, 2:], abs=1e-4)
+
+
+def test_a_lesson_shows_both_the_same_pictures():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (2, 140, 90), np.uint8)
+    model, teacher = train.build_model(), train.build_model(train.TEACHER)
+    changes = rng.standard_normal((2, train.CHANGES), np.float32)
+    answers = train.lesson(model, teacher)((images, changes)).numpy()
+    seen = train.Vary()(images, changes)
+    expected = np.hstack([model(seen).numpy(), teacher(seen).numpy()])
+    assert answers == pytest.approx(expected, abs=1e-5)
+
+
 # Keras's own, while it writes the weights.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_saved_model_answers_as_the_service_expects(tmp_path):
