@@ -16,6 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.sansio.utils import get_current_url
 
 import intact
+from cohort import stage_ends
 from labelling import label_pictures
 from preprocessing import InvalidImage, Prepared, TooManyPixels, looks
 from runtime import Interpreter, keras, tf
@@ -143,12 +144,14 @@ def predict():
     if is_saved and not (request.host and "Host" in request.headers):
         abort(400, "The header Host is missing or malformed.")
     check_size(data)
+    stage_ends()
     picture, probabilities = read(data)
     result = ranked(probabilities)
     known = EXTENSIONS[picture.format]
     image_url = None
     if is_saved:
         name = UPLOADS.save(data, extension if extension in known else known[0])
+        stage_ends()
         root = root_url(request.scheme, request.host, request.root_path)
         image_url = f"{root}static/uploads/{name}"
     box = picture.box and picture.box._asdict()
@@ -227,7 +230,9 @@ def read(data: bytes) -> tuple[Prepared, np.ndarray]:
     intact.check(data)
     ways = looks(data, MAX_PIXELS)
     first = next(ways)
+    stage_ends()
     answer = classify(first.pixels)
+    stage_ends()
     if answer.max() >= SURE:
         return first, answer
     # Perhaps the ink was taken for paper, or shade for ink.

@@ -14,6 +14,8 @@ import numpy as np
 from PIL import ExifTags, Image
 from simplejpeg import decode_jpeg, decode_jpeg_header
 
+from cohort import stage_ends
+
 INPUT_WIDTH, INPUT_HEIGHT = 90, 140
 # The digit fills at most this much of the input; the rest is paper.
 DIGIT_WIDTH, DIGIT_HEIGHT = 72, 116
@@ -121,6 +123,7 @@ def prepare(data: bytes, max_pixels: int = 64_000_000) -> Prepared:
 def looks(data: bytes, max_pixels: int) -> Iterator[Prepared]:
     """What `prepare` gives, then other ways to see the picture, if that is no digit."""
     picture, (width, height), picture_format = decode(data, max_pixels)
+    stage_ends()
     scale = width / picture.shape[1], height / picture.shape[0]
     for pixels, found in model_inputs(picture):
         box = found and scale_box(found, *scale, (width, height))
@@ -351,6 +354,7 @@ def model_inputs(picture: np.ndarray) -> Iterator[tuple[np.ndarray, Box | None]]
     even = small / paper
     likelier, other = closings(even)
     ink = ink_on(likelier, even)
+    stage_ends()
     yield closeup(grey, paper, ink)
     yield closeup(grey, paper, ink_on(other, even))
     paper = np.maximum(255 - paper, DARKEST_PAPER)

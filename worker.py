@@ -1,7 +1,8 @@
-"""A gunicorn worker that hears all clients in one thread and answers one at a time.
+"""A gunicorn worker that hears all clients in one thread and answers in their order.
 
 Reading a picture keeps a core busy, so a second thread would only take the interpreter
 from the first. Whoever is slow to send or to read waits in the loop, holding up nobody.
+Small pictures that wait at the same time are read stage by stage: see cohort.py.
 """
 
 import json
@@ -13,6 +14,7 @@ from collections import deque
 from collections.abc import Generator
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from io import BytesIO
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import NamedTuple
@@ -27,6 +29,7 @@ from gunicorn.http.unreader import Unreader
 from gunicorn.workers import base
 from werkzeug.exceptions import ServiceUnavailable
 
+import cohort
 from settings import MAX_REQUEST_SECONDS, MAX_WAIT_SECONDS
 
 # For the head of a request, which a proxy or a browser sends at once, and for the
@@ -40,6 +43,8 @@ RETRY_AFTER_SECONDS = 5
 YIELD_SECONDS, MAX_YIELDS = 0.001, 5
 # Before an answer, so that who dribbles keeps nobody from it.
 MAX_HEARINGS = 8
+# How many with small bodies are answered together; whoever is first waits for all.
+COHORT = 8
 # Of its clients, those who may stay connected after an answer: the rest can come in.
 STAYING_SHARE = 0.9
 # How many clients a worker has that takes no more.
@@ -181,15 +186,23 @@ class Worker(base.Worker):
             self.go_on()
 
     def go_on(self) -> None:
-        """Hear everybody, then answer whoever was first."""
+        """Hear everybody, then answer whoever was first, or several together."""
         for _ in range(MAX_HEARINGS):
             if not (self.hear_all() and self.turns):
                 break
         if (now := time.monotonic()) >= self.next_check:
             self.next_check = now + CHECK_SECONDS
             self.check(now)
-        if self.turns:
-            self.advance(self.turns.popleft())
+        cohort.run(partial(self.advance, client) for client in self.next_in_turn())
+
+    def next_in_turn(self) -> list[Client]:
+        """Whoever is first, and with a small body also the next who have such."""
+        clients = []
+        while self.turns and len(clients) < COHORT:
+            if clients and (clients[-1].has or self.turns[0].has):
+                break
+            clients.append(self.turns.popleft())
+        return clients
 
     def hear_all(self) -> bool:
         """Whether somebody may have more to say that has come in already."""
@@ -395,7 +408,7 @@ class Worker(base.Worker):
         client.received = body.rest
         came_at = began if body.is_refused else time.monotonic()
         yield TURN
-        self.came_at, started = came_at, datetime.now()
+        started = datetime.now()
         response, environ = wsgi.create(
             asked, client, client.address, client.server, self.cfg
         )
@@ -407,7 +420,10 @@ class Worker(base.Worker):
         if not (is_whole and self.may_stay()):
             response.force_close()
         try:
+            cohort.stage_ends()
+            self.came_at = came_at
             parts = self.wsgi(environ, response.start_response)
+            cohort.stage_ends()
             environ["wsgi.input"].close()
             self.take_room_back(client)
             yield from self.say(client, response, parts)

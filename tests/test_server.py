@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from pictures import seven
+from pictures import RESOURCES, seven
 from server import GUNICORN, ROOT
 
 SCHEMA = json.loads((ROOT / "static" / "openapi.json").read_text())
@@ -162,6 +162,33 @@ def test_requests_sent_together_are_answered_one_after_the_other(server):
         first, second = client.makefile("rb").read().split(b" 200 OK")[1:]
     assert b"classification_result" in first
     assert b"Digit Recognition API" in second
+
+
+def upload(picture: bytes) -> bytes:
+    body = form(picture)
+    head = "POST /predict HTTP/1.0\r\nHost: a\r\n"
+    head += f"Content-Type: {FORM['Content-Type']}\r\nContent-Length: {len(body)}"
+    return head.encode() + b"\r\n\r\n" + body
+
+
+def test_of_many_at_once_each_gets_the_answer_to_its_own_picture(server, delete_upload):
+    digits = [digit for digit in range(10) for _ in range(3)]
+    folder = RESOURCES / "mnist_sample"
+    pictures = [next((folder / str(n)).iterdir()).read_bytes() for n in digits]
+    broken = upload(seven()[:-20])
+    clients = [say(server, part) for p in pictures for part in (upload(p), broken)]
+    answers = [
+        client.makefile("rb").read().partition(b"\r\n\r\n") for client in clients
+    ]
+    for client in clients:
+        client.close()
+    assert all(b" 400 " in head for head, _, _ in answers[1::2])
+    bodies = [json.loads(body) for _, _, body in answers[::2]]
+    for body in bodies:
+        delete_upload(body["image_url"])
+    assert [int(body["classification_result"][0]["class"]) for body in bodies] == digits
+    saved = [ROOT / urlsplit(body["image_url"]).path[1:] for body in bodies]
+    assert [path.read_bytes() for path in saved] == pictures
 
 
 @pytest.mark.parametrize(
