@@ -40,15 +40,18 @@ LONGEST_SIDE = 65_535
 START_OF_SCAN, MAX_SCANS = b"\xff\xda", 30
 # `bytes.count` takes three times as long for what so often begins alike.
 SCANS = re.compile(START_OF_SCAN)
-JPEG_SIGNATURE, EXIF = b"\xff\xd8\xff", re.compile(rb"\xff\xe1")
-# A frame of a JPEG, by bytes that are nowhere in coded data, that is not a baseline one
-# of 8 bits and the usual sampling: simplejpeg raises KeyError for some other samplings,
-# and for a lossless frame it writes beyond its memory.
-NOT_PLAIN = re.compile(
-    rb"""\xff (?= [\xc0-\xc3\xc5-\xcf]) (?! \xc0 \x00 (?:
-        \x0b \x08 .{4} \x01 . \x11 .                                      # grey
-        | \x11 \x08 .{4} \x03 . [\x11\x12\x21\x22] . (?: . \x11 . ){2}    # colour
-    ))""",
+JPEG_SIGNATURE = b"\xff\xd8\xff"
+# What tells how to decode a JPEG, by bytes that are nowhere in coded data: its scans,
+# perhaps its orientation, and a frame that is not a baseline one of 8 bits and the
+# usual sampling. For some other samplings simplejpeg raises KeyError, and for a
+# lossless frame it writes beyond its memory.
+MARKERS = re.compile(
+    rb"""\xff (?= [\xda\xe1\xc0-\xc3\xc5-\xcf]) (?: (?P<scan> \xda) | (?P<exif> \xe1)
+        | (?P<not_plain> (?! \xc0 \x00 (?:
+            \x0b \x08 .{4} \x01 . \x11 .                                      # grey
+            | \x11 \x08 .{4} \x03 . [\x11\x12\x21\x22] . (?: . \x11 . ){2}    # colour
+        )))
+    )""",
     re.DOTALL | re.VERBOSE,
 )
 # The colours that such a JPEG may have, and what they are decoded to.
@@ -193,8 +196,10 @@ def plain_jpeg(data: bytes, max_pixels: int) -> Stored | None:
 
     Whether a picture is damaged Pillow has to tell.
     """
-    is_plain = data.startswith(JPEG_SIGNATURE) and not NOT_PLAIN.search(data)
-    if not is_plain or has_too_many_scans(data):
+    if not data.startswith(JPEG_SIGNATURE):
+        return None
+    markers = [marker.lastgroup for marker in islice(MARKERS.finditer(data), MAX_SCANS)]
+    if len(markers) == MAX_SCANS or "not_plain" in markers:
         return None
     try:
         height, width, colours, _ = decode_jpeg_header(data)
@@ -210,7 +215,7 @@ def plain_jpeg(data: bytes, max_pixels: int) -> Stored | None:
     except ValueError:
         return None
     orientation = None
-    if EXIF.search(data):
+    if "exif" in markers:
         with suppress(OSError):  # Pillow minds odd bytes between the parts of a file
             orientation = orientation_of(opened(data))
     if colours == "Gray":
