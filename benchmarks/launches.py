@@ -37,17 +37,21 @@ class Server(NamedTuple):
 
 
 def this_service(folder: Path, port: int) -> Launch:
-    copy_service(folder)
+    return service_in(ROOT, folder, port)
+
+
+def service_in(root: Path, folder: Path, port: int) -> Launch:
+    copy_service(folder, root)
     environment = {"PORT": str(port), "WEB_CONCURRENCY": str(WORKERS)}
     return Launch(GUNICORN, folder, {**environment, "GUNICORN_CMD_ARGS": ""})
 
 
-def copy_service(folder: Path) -> None:
+def copy_service(folder: Path, root: Path = ROOT) -> None:
     """Its uploads lie beside its code: a copy keeps them out of the repository."""
-    for path in [*ROOT.glob("*.py"), ROOT / "model.keras"]:
+    for path in [*root.glob("*.py"), root / "model.keras"]:
         shutil.copy(path, folder)
     no_uploads = shutil.ignore_patterns("uploads")
-    shutil.copytree(ROOT / "static", folder / "static", ignore=no_uploads)
+    shutil.copytree(root / "static", folder / "static", ignore=no_uploads)
 
 
 def tutorial(folder: Path, port: int) -> Launch:
