@@ -52,6 +52,7 @@ control_socket_disable = True
 forwarded_allow_ips = ""
 
 accesslog = "-"
+# The milliseconds include those of the requests that were answered together with it.
 access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)sms'
 
 # From /usr/include/malloc.h.

@@ -49,12 +49,13 @@ def in_groups(layer: keras.layers.Conv2D) -> Callable[[tf.Tensor], tf.Tensor]:
     """The layer, with as many pixels of a row as it strides seen as one.
 
     One tap for many channels takes LiteRT less time than many taps for three each: all
-    of the model a quarter less. For kernels of one to two strides, padded as "same".
+    of the model a fifth less. For kernels of one to two strides, padded as "same", if
+    that completes the groups at the left, as 2 + 90 = 23 x 4: else it raises.
     """
     _, rows, columns, channels = layer.input.shape
     (down, stride), width = layer.strides, layer.kernel_size[1]
     _, _, groups, filters = layer.output.shape
-    # What "same" pads at the left. The rest of a group follows at the right.
+    # What "same" pads at the left; at the right it pads a group.
     left = (groups * stride - stride + width - columns) // 2
     kernel, bias = layer.get_weights()
     kernel = np.pad(kernel, ((0, 0), (0, 2 * stride - width), (0, 0), (0, 0)))

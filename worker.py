@@ -1,4 +1,4 @@
-"""A gunicorn worker that hears all clients in one thread and answers in their order.
+"""A gunicorn worker that hears all clients in one thread and takes requests in order.
 
 Reading a picture keeps a core busy, so a second thread would only take the interpreter
 from the first. Whoever is slow to send or to read waits in the loop, holding up nobody.
@@ -43,7 +43,8 @@ RETRY_AFTER_SECONDS = 5
 YIELD_SECONDS, MAX_YIELDS = 0.001, 5
 # Before an answer, so that who dribbles keeps nobody from it.
 MAX_HEARINGS = 8
-# How many with small bodies are answered together; whoever is first waits for all.
+# How many with small bodies are answered together; whoever is first waits for all, as
+# long as none takes long.
 COHORT = 8
 # Of its clients, those who may stay connected after an answer: the rest can come in.
 STAYING_SHARE = 0.9
@@ -59,6 +60,8 @@ PIECE_BYTES = 8192
 SMALL_BODY_BYTES, LARGEST_BODIES = 2**16, 8
 # gunicorn takes microseconds for each, and the largest body has room for millions.
 MAX_CHUNKS = 50_000
+# When a request was complete, in the environment of the app.
+CAME_AT = "worker.came_at"
 # What a conversation waits for, when not to read or to write.
 TURN, ROOM = 4, 8
 
@@ -150,6 +153,7 @@ class Worker(base.Worker):
         self.connected: dict[Client, Conversation] = {}
         # Who is to be answered, and whose body there is no room for yet.
         self.turns: deque[Client] = deque()
+        self.unfinished: deque[cohort.Member] = deque()
         self.without_room: deque[Client] = deque()
         self.is_listening, self.yielded, self.next_check = False, 0, 0.0
         # Whether there may be no files left for new clients.
@@ -163,7 +167,7 @@ class Worker(base.Worker):
         self.wsgi.before_request(self.refuse_who_waited_long)
 
     def refuse_who_waited_long(self):
-        waited = time.monotonic() - self.came_at
+        waited = time.monotonic() - request.environ[CAME_AT]
         # All else costs next to nothing, and who is busy is still ready.
         if waited > MAX_WAIT_SECONDS and request.endpoint == "predict":
             message = "The service is too busy; try again in some seconds."
@@ -188,12 +192,19 @@ class Worker(base.Worker):
     def go_on(self) -> None:
         """Hear everybody, then answer whoever was first, or several together."""
         for _ in range(MAX_HEARINGS):
-            if not (self.hear_all() and self.turns):
+            if not (self.hear_all() and self.is_busy()):
                 break
         if (now := time.monotonic()) >= self.next_check:
             self.next_check = now + CHECK_SECONDS
             self.check(now)
-        cohort.run(partial(self.advance, client) for client in self.next_in_turn())
+        if self.unfinished:
+            self.unfinished.popleft().finish()
+        else:
+            calls = [partial(self.advance, client) for client in self.next_in_turn()]
+            self.unfinished.extend(cohort.run(calls))
+
+    def is_busy(self) -> bool:
+        return bool(self.turns or self.unfinished)
 
     def next_in_turn(self) -> list[Client]:
         """Whoever is first, and with a small body also the next who have such."""
@@ -208,7 +219,7 @@ class Worker(base.Worker):
         """Whether somebody may have more to say that has come in already."""
         self.give_room()
         has_more = False
-        for key, _ in self.poller.select(0 if self.turns else CHECK_SECONDS):
+        for key, _ in self.poller.select(0 if self.is_busy() else CHECK_SECONDS):
             if isinstance(key.data, Client):
                 self.hear(key.data)
                 has_more |= key.data.waits_for != TURN
@@ -249,7 +260,7 @@ class Worker(base.Worker):
         # All workers hear of a new client, and whoever is busy late.
         if len(self.connected) > min(self.clients) and self.yielded < MAX_YIELDS:
             self.yielded += 1
-            if not self.turns:
+            if not self.is_busy():
                 time.sleep(YIELD_SECONDS)  # else it would hear of it again at once
             return False
         self.yielded = 0
@@ -412,7 +423,7 @@ class Worker(base.Worker):
         response, environ = wsgi.create(
             asked, client, client.address, client.server, self.cfg
         )
-        environ["wsgi.input"] = BytesIO(body.data)
+        environ["wsgi.input"], environ[CAME_AT] = BytesIO(body.data), came_at
         is_whole = body.is_whole
         del body  # the answer may take long to be sent
         self.nr += 1
@@ -421,7 +432,6 @@ class Worker(base.Worker):
             response.force_close()
         try:
             cohort.stage_ends()
-            self.came_at = came_at
             parts = self.wsgi(environ, response.start_response)
             cohort.stage_ends()
             environ["wsgi.input"].close()

@@ -1,5 +1,8 @@
 """Calls of a cohort come to the end of each stage together."""
 
+import time
+from functools import partial
+
 import pytest
 
 import cohort
@@ -24,3 +27,21 @@ def test_who_is_in_no_cohort_goes_right_on():
 def test_what_a_call_raises_is_raised():
     with pytest.raises(ZeroDivisionError):
         cohort.run([cohort.stage_ends, lambda: 1 / 0])
+
+
+def test_once_a_stage_takes_long_each_is_finished_by_itself():
+    done = []
+
+    def call(name: str, seconds: float) -> None:
+        cohort.stage_ends()
+        done.append(name)
+        time.sleep(seconds)
+        cohort.stage_ends()
+        done.append(name)
+
+    seconds = {"a": 0, "slow": 2 * cohort.LONG_SECONDS, "c": 0}
+    members = cohort.run([partial(call, *item) for item in seconds.items()])
+    assert done == ["a", "slow"]
+    for member in members:
+        member.finish()
+    assert done == ["a", "slow", "a", "slow", "c", "c"]
