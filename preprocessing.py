@@ -375,6 +375,7 @@ def closeup(
     found = find_digit(ink)
     if found is None:
         return framed(ink), None
+    stage_ends()
     if grey.shape == ink.shape:
         return framed(cut(ink, found, 0.05)[0]), found
     scale = reduced_by(grey, SEARCH_SIDE)
