@@ -39,8 +39,9 @@ SILENCE_SECONDS = 10
 LINGER_SECONDS = 2
 CHECK_SECONDS = 1
 RETRY_AFTER_SECONDS = 5
-# How long and how often a worker leaves a new client to one that has fewer.
-YIELD_SECONDS, MAX_YIELDS = 0.001, 5
+# How long and how often a worker leaves a new client to one that has fewer. To have an
+# eighth more counts as no lead.
+YIELD_SECONDS, MAX_YIELDS, LEAD_SHARE = 0.001, 5, 8
 # Before an answer, so that who dribbles keeps nobody from it.
 MAX_HEARINGS = 8
 # How many with small bodies are answered together; whoever is first waits for all, as
@@ -258,7 +259,10 @@ class Worker(base.Worker):
     def accept(self, listener: socket.socket) -> bool:
         """Whether it did, and did not leave the client to another worker."""
         # All workers hear of a new client, and whoever is busy late.
-        if len(self.connected) > min(self.clients) and self.yielded < MAX_YIELDS:
+        fewest = min(self.clients)
+        # Of hundreds at once the last would wait long if each were left to another.
+        is_ahead = len(self.connected) > fewest + fewest // LEAD_SHARE
+        if is_ahead and self.yielded < MAX_YIELDS:
             self.yielded += 1
             if not self.is_busy():
                 time.sleep(YIELD_SECONDS)  # else it would hear of it again at once
