@@ -35,7 +35,7 @@ def test_once_a_stage_takes_long_each_is_finished_by_itself():
     def call(name: str, seconds: float) -> None:
         cohort.stage_ends()
         done.append(name)
-        time.sleep(seconds)
+        time.sleep(seconds)  # what makes a stage long
         cohort.stage_ends()
         done.append(name)
 

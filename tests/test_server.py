@@ -172,9 +172,9 @@ def upload(picture: bytes) -> bytes:
 
 
 def test_of_many_at_once_each_gets_the_answer_to_its_own_picture(server, delete_upload):
-    digits = [digit for digit in range(10) for _ in range(3)]
-    folder = RESOURCES / "mnist_sample"
-    pictures = [next((folder / str(n)).iterdir()).read_bytes() for n in digits]
+    paths = sorted((RESOURCES / "mnist_sample").glob("[0-9]/*"))[::3]
+    digits = [int(path.parent.name) for path in paths]
+    pictures = [path.read_bytes() for path in paths]
     broken = upload(seven()[:-20])
     clients = [say(server, part) for p in pictures for part in (upload(p), broken)]
     answers = [
