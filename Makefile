@@ -12,7 +12,7 @@ run: $(RUN)
 install: $(RUN)
 
 test: $(DEV)
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --cov --cov-report=term
 
 lint: $(DEV)
 	$(VENV)/bin/python -m ruff check .

@@ -2,16 +2,14 @@
 
 import csv
 import heapq
-import multiprocessing
 import os
-import signal
 import sys
-import threading
 from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from html import escape
 from io import BytesIO
 from itertools import islice
@@ -20,22 +18,25 @@ from types import SimpleNamespace
 from typing import NamedTuple, TextIO
 
 import click
+from flask import current_app
+from flask.cli import with_appcontext
 from PIL import Image, ImageDraw
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from preprocessing import InvalidImage, decode
+from recognition.batching import BatchingRecogniser
+from recognition.decoding import (
+    EXTENSIONS,
+    InvalidImage,
+    check_bytes,
+    decode,
+    extension_of,
+)
+from settings import cores
 
 # A file name may hold any bytes, and they are written as they are.
 ANY_BYTES = {"encoding": "utf-8", "errors": "surrogateescape"}
-# Pictures that a worker takes at once.
-CHUNK = 16
-# Chunks that are read ahead of the one that is written next.
-AHEAD = 32
-# Python holds its lock for nearly half of the work, so that threads keep two cores busy
-# and no more. Further processes take four seconds to start, which pays for so many.
-THREADED_CORES, MANY = 2, 4000
-# Each has a model of its own, 230 MB.
-MOST_PROCESSES = 16
+# Pictures that a thread takes at once, and chunks that are read ahead of the one that
+# is written next.
+CHUNK, AHEAD = 16, 32
 # A page of more is slow to open, and whoever looks through it has seen enough.
 MOST_SHOWN = 5000
 # Longest side of a picture in the report, in pixels: about a kilobyte.
@@ -98,6 +99,7 @@ def check_folder(_context, _option, path: str | None) -> str | None:
     callback=check_folder,
     help=f"A page with the {MOST_SHOWN:,} least sure, to look through.",
 )
+@with_appcontext
 def label_pictures(paths, output, html):
     """Label pictures: files, and folders with all that they hold, but for what is
     behind links to other folders.
@@ -105,23 +107,24 @@ def label_pictures(paths, output, html):
     Prints or writes a row for each, path,class,prob,box,error. Ends with status 1 when
     a picture could not be read.
     """
-    service().UPLOADS.leave_alone()
+    recogniser = current_app.extensions["recogniser"]
     summary, done = Summary(), set()
     for row in earlier_rows(output) if output and os.path.isfile(output) else ():
         summary.add(row)
         done.add(row.path)
     count = sum(path not in done for path in found(paths))
     new = (path for path in found(paths) if path not in done)
-    with opened(output) as file, workers(count) as pool, progress(count) as bar:
+    pool = ThreadPoolExecutor(cores())
+    with opened(output) as file, pool, progress(count) as bar:
         write = row_writer(file)
-        for rows in in_order(pool, label_all, chunks(new)):
+        for rows in in_order(pool, partial(label_all, recogniser), chunks(new)):
             for row in rows:
                 write(row)
                 summary.add(row)
             file.flush()
             bar.update(len(rows))
         if html:
-            write_report(html, summary, pool)
+            write_report(html, summary, pool, recogniser.max_pixels)
     click.echo(f"{summary}.", err=True)
     sys.exit(1 if summary.failed else 0)
 
@@ -151,12 +154,6 @@ def sureness(row: Row) -> float:
     return -1 if row.error else float(row.percent)
 
 
-def service():
-    import app  # Not before a command runs: app.py imports this module.
-
-    return app
-
-
 # Paths
 
 
@@ -170,14 +167,18 @@ def found(paths: Iterable[str]) -> Iterator[str]:
 
 
 def held(top: str) -> Iterator[str]:
-    app, refused = service(), []
+    refused = []
     for folder, subfolders, names in os.walk(top, onerror=refused.append):
         subfolders.sort()
         for name in sorted(names):
-            if app.extension_of(name) in app.ALLOWED_EXT:
+            if is_allowed(name):
                 yield os.path.join(folder, name)
-    # To be opened in vain, which becomes a row that says so.
+    # Opening these fails, which becomes a row that says so.
     yield from (error.filename for error in refused)
+
+
+def is_allowed(name: str) -> bool:
+    return any(extension_of(name) in known for known in EXTENSIONS.values())
 
 
 def chunks(paths: Iterator[str]) -> Iterator[list[str]]:
@@ -188,69 +189,29 @@ def chunks(paths: Iterator[str]) -> Iterator[list[str]]:
 # Labels
 
 
-def label_all(paths: list[str]) -> list[Row]:
-    return [label(path) for path in paths]
+def label_all(recogniser: BatchingRecogniser, paths: list[str]) -> list[Row]:
+    return [label(recogniser, path) for path in paths]
 
 
-def label(path: str) -> Row:
+def label(recogniser: BatchingRecogniser, path: str) -> Row:
     """The answer of POST /predict, or its refusal."""
-    app = service()
     if Path(path).is_fifo():
-        # To open it would be to wait for whoever writes into it, perhaps for ever.
+        # Opening it could wait for ever.
         return Row(path, error="The file cannot be read: It is a pipe.")
     try:
         with open(path, "rb") as file:
-            if app.extension_of(path) not in app.ALLOWED_EXT:
+            if not is_allowed(path):
                 return Row(path, error="Not allowed file extension.")
-            data = file.read(app.MAX_UPLOAD_BYTES + 1)
-        app.check_size(data)
-        picture, probabilities = app.read(data)
+            data = file.read(recogniser.max_bytes + 1)
+        check_bytes(len(data), recogniser.max_bytes)
+        # Without batching, so that several cores are busy.
+        answer = recogniser.recogniser.recognise(data, recogniser.max_pixels)
     except OSError as error:
         return Row(path, error=f"The file cannot be read: {error.strerror}.")
-    except RequestEntityTooLarge as error:
-        return Row(path, error=app.too_many_bytes(error)[0]["error"])
-    except HTTPException as error:
-        return Row(path, error=error.description)
     except InvalidImage as error:
         return Row(path, error=str(error))  # written to be shown, as over HTTP
-    best = app.ranked(probabilities)[0]
-    box = " ".join(map(str, picture.box or ()))
-    return Row(path, best["class"], f"{best['prob']:.2f}", box)
-
-
-# Workers
-
-
-def workers(count: int) -> Executor:
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    if cores <= THREADED_CORES or count < MANY:
-        return ThreadPoolExecutor(min(cores, THREADED_CORES))
-    return ProcessPoolExecutor(min(cores, MOST_PROCESSES), start_method(), start_worker)
-
-
-def start_method() -> multiprocessing.context.BaseContext:
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    # With TensorFlow imported once, each process takes half the memory and time.
-    context.set_forkserver_preload(["runtime"])
-    return context
-
-
-def start_worker() -> None:
-    # Ctrl+C is for the parent, which lets its workers end what they have begun.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=end_with_parent, daemon=True).start()
-    service().UPLOADS.leave_alone()
-
-
-def end_with_parent() -> None:
-    # A parent that was killed could tell nobody.
-    multiprocessing.parent_process().join()
-    os._exit(1)
+    digit, percent = answer.ranking()[0]
+    return Row(path, str(digit), f"{percent:.2f}", " ".join(map(str, answer.box or ())))
 
 
 def in_order(pool: Executor, function: Callable, items: Iterable) -> Iterator:
@@ -329,45 +290,41 @@ def complete_records(file: TextIO) -> Iterator[tuple[list[str], int]]:
 # The report
 
 
-def write_report(path: str, summary: Summary, pool: Executor) -> None:
+def write_report(path: str, summary: Summary, pool: Executor, max_pixels: int) -> None:
     rows = summary.least_sure()
     with open(path, "w", **ANY_BYTES) as file:
         file.write(f"{REPORT_HEAD}<h1>{summary}</h1>\n")
         if len(rows) < summary.total:
             file.write(f"<p>Shown are the {len(rows):,} least sure.\n")
         file.write("<ul>\n")
-        for cards in in_order(pool, cards_of, chunks(iter(rows))):
+        for cards in in_order(pool, partial(cards_of, max_pixels), chunks(iter(rows))):
             file.write(cards)
         file.write("</ul>\n")
 
 
-def cards_of(rows: list[Row]) -> str:
-    return "".join(map(card, rows))
+def cards_of(max_pixels: int, rows: list[Row]) -> str:
+    return "".join(card(row, max_pixels) for row in rows)
 
 
-def card(row: Row) -> str:
+def card(row: Row, max_pixels: int) -> str:
     name = f"<small>{escape(row.path)}</small>"
     if row.error:
         return f"<li><em>{escape(row.error)}</em>{name}\n"
-    link = f'<a href="{escape(Path(row.path).absolute().as_uri())}">{image(row)}</a>'
+    data = b64encode(thumbnail(row, max_pixels)).decode()
+    image = f'<img src="data:image/webp;base64,{data}" alt="{escape(row.path)}">'
+    link = f'<a href="{escape(Path(row.path).absolute().as_uri())}">{image}</a>'
     return f"<li>{link}<b>{row.label}</b> {row.percent} %{name}\n"
 
 
-def image(row: Row) -> str:
-    data = b64encode(thumbnail(row)).decode()
-    return f'<img src="data:image/webp;base64,{data}" alt="{escape(row.path)}">'
-
-
-def thumbnail(row: Row) -> bytes:
-    """A small WebP with the digit framed; empty when the picture is there no more."""
+def thumbnail(row: Row, max_pixels: int) -> bytes:
+    """A small WebP with the digit framed; empty if the picture has been deleted."""
     try:
-        data = Path(row.path).read_bytes()
-        picture, size, _ = decode(data, service().MAX_PIXELS)
+        picture = decode(Path(row.path).read_bytes(), max_pixels)
     except (OSError, InvalidImage):
         return b""
-    small = Image.fromarray(picture).convert("RGB")
-    scale = THUMBNAIL_SIDE / max(size)
-    small = small.resize([round(scale * side) or 1 for side in size])
+    scale = THUMBNAIL_SIDE / max(picture.size)
+    size = [round(scale * side) or 1 for side in picture.size]
+    small = Image.fromarray(picture.pixels).convert("RGB").resize(size)
     if row.box:
         x, y, width, height = (scale * int(side) for side in row.box.split())
         ImageDraw.Draw(small).rectangle((x, y, x + width, y + height), outline=FRAME)

@@ -1,7 +1,10 @@
-"""Settings read from the environment; a malformed one stops the start with its name."""
+"""Settings read from the environment; a malformed one ends the start with its name."""
 
 import os
 import re
+from contextlib import suppress
+from math import ceil
+from pathlib import Path
 
 
 def whole_number(name: str, default: int, least: int = 1, most: int = 10**15) -> int:
@@ -13,11 +16,49 @@ def whole_number(name: str, default: int, least: int = 1, most: int = 10**15) ->
     return int(text)
 
 
+def cores(root: Path = Path("/")) -> int:
+    """How many cores this process may keep busy, by its affinity and its container."""
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    return min([count, *map(ceil, cpu_quotas(root))])
+
+
+def cpu_quotas(root: Path) -> list[float]:
+    """In cores: those of the control groups (version 1 and 2) of this process."""
+    quotas = []
+    for folder in control_groups(root):
+        with suppress(OSError, ValueError):  # "max" or -1: without a limit
+            if (folder / "cpu.max").exists():
+                quota, period = map(int, (folder / "cpu.max").read_text().split())
+            else:
+                quota = int((folder / "cpu.cfs_quota_us").read_text())
+                period = int((folder / "cpu.cfs_period_us").read_text())
+            quotas += [quota / period] if quota > 0 else []
+    return quotas
+
+
+def control_groups(root: Path) -> list[Path]:
+    """The folders that may hold a CPU quota, from this process's own up."""
+    folders = []
+    with suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers and "cpu" not in controllers.split(","):
+                continue
+            mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
+            group = mount / group.lstrip("/")
+            folders += [group, *group.parents][
+                : len(group.parts) - len(mount.parts) + 1
+            ]
+    return folders
+
+
 PORT = whole_number("PORT", 5000, most=65535)
-# Every upload is held in memory until it is answered: see worker.py for how many.
 MAX_UPLOAD_BYTES = whole_number("MAX_UPLOAD_BYTES", 20_000_000, most=1_000_000_000)
 MAX_PIXELS = whole_number("MAX_PIXELS", 64_000_000)
-# With room for less, a picture could be gone before its link is opened.
+# With room for less, a picture could be deleted before its link is opened.
 UPLOADS_MAX_BYTES = whole_number("UPLOADS_MAX_BYTES", 2**31, least=2 * MAX_UPLOAD_BYTES)
 UPLOADS_MAX_AGE_DAYS = whole_number("UPLOADS_MAX_AGE_DAYS", 30, most=36_500)
 # Behind a proxy that keeps an upload until it is complete, one takes milliseconds.

@@ -50,8 +50,12 @@ def copy_service(folder: Path, root: Path = ROOT) -> None:
     """Its uploads lie beside its code: a copy keeps them out of the repository."""
     for path in [*root.glob("*.py"), root / "model.keras"]:
         shutil.copy(path, folder)
-    no_uploads = shutil.ignore_patterns("uploads")
-    shutil.copytree(root / "static", folder / "static", ignore=no_uploads)
+    left_out = shutil.ignore_patterns("uploads", "__pycache__")
+    (folder / "static" / "uploads").mkdir(parents=True, exist_ok=True)
+    for name in ("static", "recognition"):
+        if (root / name).is_dir():
+            copied = folder / name
+            shutil.copytree(root / name, copied, ignore=left_out, dirs_exist_ok=True)
 
 
 def tutorial(folder: Path, port: int) -> Launch:

@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import preprocessing
 
 import app as service
-import preprocessing
 from benchmarks.client import BOUNDARY, multipart
 from benchmarks.growth import figures_of
 from benchmarks.growth import service as served

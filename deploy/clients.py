@@ -63,11 +63,10 @@ class Clients:
 
     def post(self, connection, picture: bytes) -> Answer:
         began = time.monotonic()
-        is_reused = connection.sock is not None
         status, image_url = self.answer(connection, picture)
-        if status == "dropped" and is_reused:
-            # A server may close a connection that is idle, and a client that has no
-            # byte of an answer yet asks again on a new one, as browsers and nginx do.
+        if status == "dropped":
+            # A server may close a connection that it has not read from, and a client
+            # that has no byte of an answer retries on a new one, as nginx does.
             self.retried += 1
             status, image_url = self.answer(connection, picture)
         return Answer(began, time.monotonic() - began, status, image_url, picture)

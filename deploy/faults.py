@@ -56,7 +56,6 @@ def service(**environment: str) -> Iterator[tuple[Server, Path]]:
     with TemporaryDirectory() as folder:
         copy_service(Path(folder))
         uploads = Path(folder, "static", "uploads")
-        uploads.mkdir()
         environment = {"WEB_CONCURRENCY": "2", **environment}
         with running_server(Path(folder), **environment) as server:
             yield server, uploads

@@ -1,10 +1,9 @@
 from contextlib import ExitStack
 from io import BytesIO
-from urllib.parse import urlsplit
 
 import pytest
 from pictures import seven
-from server import ROOT, running_server
+from server import running_server
 
 import app as service
 from uploads import Uploads
@@ -13,6 +12,7 @@ from uploads import Uploads
 @pytest.fixture
 def uploads(tmp_path, monkeypatch):
     folder = tmp_path / "uploads"
+    folder.mkdir()
     monkeypatch.setattr(service.app, "static_folder", str(tmp_path))
     monkeypatch.setattr(service, "UPLOADS", Uploads(folder, 10**9, 30))
     return folder
@@ -41,12 +41,3 @@ def start_server():
 @pytest.fixture(scope="session")
 def server(start_server):
     return start_server(WEB_CONCURRENCY="2")
-
-
-@pytest.fixture
-def delete_upload():
-    """The server writes into the real folder; what a test adds there it takes away."""
-    urls = []
-    yield urls.append
-    for url in urls:
-        (ROOT / urlsplit(url).path.lstrip("/")).unlink()

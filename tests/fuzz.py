@@ -13,34 +13,33 @@ from tempfile import TemporaryDirectory
 
 import atheris
 
-with atheris.instrument_imports(include=["PIL", "preprocessing", "intact"]):
-    import intact
-    import preprocessing
+with atheris.instrument_imports(include=["PIL", "recognition.decoding"]):
+    from recognition import decoding
 
 import app as service
 from tests.hostile_pictures import chunk, good_pictures, polyglots
 
 MAX_BYTES = 100_000
 # Larger ones only take longer.
-service.MAX_PIXELS = 1_000_000
+MAX_PIXELS = 1_000_000
 
 
 def read(data: bytes) -> None:
-    if data.startswith(intact.PNG_SIGNATURE):
+    if data.startswith(decoding.PNG_SIGNATURE):
         data = with_checksums(data)
     try:
-        picture, probabilities = service.read(data)
-    except preprocessing.InvalidImage:
+        recognition = service.RECOGNISER.recogniser.recognise(data, MAX_PIXELS)
+    except decoding.InvalidImage:
         return
-    assert picture.format in service.EXTENSIONS
-    assert len(service.ranked(probabilities)) == service.CLASS_LEN
+    assert recognition.format in decoding.EXTENSIONS
+    assert len(recognition.ranking()) == service.CLASS_LEN
 
 
 def with_checksums(png: bytes) -> bytes:
     """Otherwise every change would be refused for the checksum that is wrong then."""
-    start, whole = len(intact.PNG_SIGNATURE), intact.PNG_SIGNATURE
+    start, whole = len(decoding.PNG_SIGNATURE), decoding.PNG_SIGNATURE
     while start + 12 <= len(png):
-        length, kind = intact.PNG_HEAD.unpack_from(png, start)
+        length, kind = decoding.PNG_CHUNK.unpack_from(png, start)
         end = start + 8 + length
         whole += chunk(kind, png[start + 8 : end])
         start = end + 4

@@ -65,6 +65,8 @@ def complaint(status: int | None, seconds: float, answer: bytes) -> str:
     if status >= 500 and status not in BY_DESIGN:
         return "a failure"
     head, _, body = answer.partition(b"\r\n\r\n")
+    if status >= 400 and b"\r\nContent-Type: text/html" in head:
+        return ""  # no request: gunicorn refuses it before it reaches the service
     # What is left of a request that is longer than it says is refused as another.
     length = int(LENGTH.search(head)[1])
     if status >= 400 and not is_refusal(body[:length]):

@@ -1,23 +1,28 @@
-"""Starts the documented command for the tests."""
+"""Starts the documented command for the tests, in a copy with uploads of its own."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import requests
+
+from benchmarks.launches import copy_service, free_port
 
 ROOT = Path(__file__).parent.parent
 GUNICORN = [sys.executable, "-m", "gunicorn", "app:app"]
 
 
 class Server:
-    def __init__(self, process: subprocess.Popen, url: str) -> None:
+    def __init__(self, process: subprocess.Popen, port: int, folder: Path) -> None:
         self.process = process
-        self.url = url
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.folder = folder
+        self.uploads = folder / "static" / "uploads"
 
     def wait_until_ready(self) -> None:
         deadline = time.monotonic() + 120
@@ -26,19 +31,24 @@ class Server:
             with suppress(requests.ConnectionError):
                 if requests.get(self.url + "/ready", timeout=60).ok:
                     return
-            time.sleep(0.1)  # a refused connection comes back at once
+            time.sleep(0.1)  # a refused connection comes back immediately
         raise TimeoutError("the server does not get ready")
 
 
 @contextmanager
-def running_server(folder: Path = ROOT, **environment: str):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {**os.environ, **environment, "PORT": str(port)}
-    with subprocess.Popen(GUNICORN, cwd=folder, env=environment) as process:
-        server = Server(process, f"http://127.0.0.1:{port}")
+def running_server(folder: Path | None = None, command=GUNICORN, **environment: str):
+    """In `folder`, or else in a copy of the service; `{port}` in a command is its."""
+    with ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            copy_service(folder)
+        port = free_port()
+        environment = {**os.environ, **environment, "PORT": str(port)}
+        command = [word.replace("{port}", str(port)) for word in command]
+        process = subprocess.Popen(command, cwd=folder, env=environment)
+        stack.enter_context(process)
         try:
+            server = Server(process, port, folder)
             server.wait_until_ready()
             yield server
         finally:

@@ -37,6 +37,12 @@ def with_parts(data: bytes, place: int, part: bytes) -> bytes:
     return data[:place] + 20_000 * part + data[place:]
 
 
+def with_scans(jpeg: bytes, count: int) -> bytes:
+    """The first of which its head is repeated."""
+    start = jpeg.index(b"\xff\xda")
+    return jpeg[:-2] + count * jpeg[start : start + 14] + jpeg[-2:]
+
+
 EMPTY_CHUNK = b"\0\0\0\0abCd" + crc32(b"abCd").to_bytes(4)
 NO_FILE = "No file uploaded"
 NOT_ALLOWED = "Not allowed file extension."
@@ -87,7 +93,7 @@ def test_request_is_refused(client, uploads, request_parts, message):
         pytest.param(with_parts(seven("JPEG"), 2, b"\xff"), id="JPEG of filling"),
         pytest.param(with_parts(seven("JPEG"), -2, b"\xff"), id="JPEG filled inside"),
         pytest.param(without_palette(), id="PNG without its palette"),
-        pytest.param(seven("JPEG") + 40 * b"\xff\xda", id="JPEG of many scans"),
+        pytest.param(with_scans(seven("JPEG"), 40), id="JPEG of many scans"),
         pytest.param(seven("JPEG")[:500], id="truncated JPEG"),
         pytest.param(seven("PNG")[:60] + bytes(400), id="corrupt PNG"),
     ],
@@ -99,14 +105,14 @@ def test_what_is_no_picture_is_refused(post, uploads, data):
 
 
 def test_file_of_too_many_bytes_is_refused(post, uploads, monkeypatch):
-    monkeypatch.setattr(service, "MAX_UPLOAD_BYTES", len(seven()) - 1)
+    monkeypatch.setattr(service.RECOGNISER, "max_bytes", len(seven()) - 1)
     answer = post()
     assert_refused(answer, uploads, 413)
     assert f"{len(seven()) - 1:,} bytes" in answer.json["error"]
 
 
 def test_file_of_just_the_limit_is_read(post, monkeypatch):
-    monkeypatch.setattr(service, "MAX_UPLOAD_BYTES", len(seven()))
+    monkeypatch.setattr(service.RECOGNISER, "max_bytes", len(seven()))
     assert post().status_code == 200
 
 
@@ -118,7 +124,7 @@ def test_body_of_too_many_bytes_is_refused(post, uploads, monkeypatch):
 
 
 def test_picture_of_too_many_pixels_is_refused(post, uploads, monkeypatch):
-    monkeypatch.setattr(service, "MAX_PIXELS", 90 * 140 - 1)
+    monkeypatch.setattr(service.RECOGNISER, "max_pixels", 90 * 140 - 1)
     answer = post()
     assert_refused(answer, uploads, 413)
     assert "12,599" in answer.json["error"]

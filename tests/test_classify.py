@@ -89,15 +89,8 @@ def test_nothing_is_stored(classify, uploads):
 
 
 def test_file_of_too_many_bytes_is_refused(classify, monkeypatch):
-    monkeypatch.setattr(service, "MAX_UPLOAD_BYTES", 99)
+    monkeypatch.setattr(service.RECOGNISER, "max_bytes", 99)
     assert "A file may have at most 99 bytes." in classify(SEVENS).stdout
-
-
-def test_processes_give_the_rows_that_threads_give(classify, folder, monkeypatch):
-    by_threads = classify(SEVENS, folder).stdout
-    monkeypatch.setattr(labelling, "THREADED_CORES", 1)
-    monkeypatch.setattr(labelling, "MANY", 1)
-    assert classify(SEVENS, folder).stdout == by_threads
 
 
 def test_a_list_is_continued_wherever_it_was_cut_off(classify, folder, tmp_path):

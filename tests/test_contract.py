@@ -183,7 +183,8 @@ def test_ready_after_a_forward_pass(client):
 
 
 def test_not_ready_when_the_model_gives_no_numbers(client, monkeypatch):
-    monkeypatch.setattr(service, "classify", lambda pixels: np.full(10, np.nan))
+    nothing = lambda pixels: np.full(10, np.nan)  # noqa: E731
+    monkeypatch.setattr(service.RECOGNISER.recogniser, "classify", nothing)
     answer = client.get("/ready")
     assert answer.json == {"error": "The model does not answer."}
     assert answer.status_code == 503

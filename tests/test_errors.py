@@ -3,12 +3,12 @@
 import app as service
 
 
-def fail(data):
+def fail(*_):
     raise RuntimeError("the secret")
 
 
 def test_client_learns_nothing_of_the_cause(post, uploads, monkeypatch):
-    monkeypatch.setattr(service, "read", fail)
+    monkeypatch.setattr(service.RECOGNISER, "recognise", fail)
     answer = post()
     assert answer.status_code == 500
     assert list(answer.json) == ["error"]
@@ -17,12 +17,12 @@ def test_client_learns_nothing_of_the_cause(post, uploads, monkeypatch):
 
 
 def test_any_origin_may_read_the_failure(post, monkeypatch):
-    monkeypatch.setattr(service, "read", fail)
+    monkeypatch.setattr(service.RECOGNISER, "recognise", fail)
     assert post().headers["Access-Control-Allow-Origin"] == "*"
 
 
 def test_log_has_the_traceback(post, monkeypatch, caplog):
-    monkeypatch.setattr(service, "read", fail)
+    monkeypatch.setattr(service.RECOGNISER, "recognise", fail)
     post()
     assert "the secret" in caplog.text
     assert "Traceback" in caplog.text

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from pictures import RESOURCES
 from PIL import Image
 
 import app as service
-from preprocessing import DETAIL_SIDE, decode, reduce
+from recognition.decoding import DETAIL_SIDE, decode, reduce
 from training.data import own_photos
 from training.evaluate import metrics, packaging
 from training.evaluate.answers import answers
@@ -94,7 +95,8 @@ def test_many_are_answered_as_the_service_does():
     photos = own_photos(RESOURCES / "mnist_sample")[:70]
     with ThreadPoolExecutor() as pool:
         given = answers(pool, photos, "photos")
-    alone = [service.read(photo.content)[1] for photo in photos]
+    recognise = service.RECOGNISER.recognise
+    alone = [recognise(BytesIO(photo.content)).probabilities for photo in photos]
     assert [answer.sample for answer in given] == photos
     assert np.array_equal([answer.probabilities for answer in given], alone)
 

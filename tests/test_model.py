@@ -1,6 +1,7 @@
 """The shipped model against the floors that the README quotes, on real digits."""
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from pictures import RESOURCES, as_bytes
 from PIL import Image
 
 import app as service
-from preprocessing import prepare
+from recognition.decoding import decode
+from recognition.inference import prepare
 from training.evaluate import packaging
 
 # Pictures of the set that may be read wrong.
@@ -19,7 +21,7 @@ MOST_WRONG_ON_A_PAGE = 15
 
 
 def probabilities(data: bytes):
-    return service.read(data)[1]
+    return service.RECOGNISER.recognise(BytesIO(data)).probabilities
 
 
 def misread(name: str, packed: Callable[[Path], bytes] = Path.read_bytes) -> list[str]:
@@ -53,8 +55,9 @@ def test_blank_paper_gets_no_confident_answer():
 
 def test_a_picture_is_answered_as_keras_answers_it():
     paths = sorted((RESOURCES / "mnist_sample").glob("*/*"))[::9]
-    pixels = [prepare(path.read_bytes()).pixels for path in paths]
+    pixels = [prepare(decode(path.read_bytes(), 10**8)).first.pixels for path in paths]
     together = service.MODEL(np.stack(pixels)).numpy()
     # LiteRT computes with weights of 8 bits.
     for one, expected in zip(pixels, together, strict=True):
-        assert service.classify(one) == pytest.approx(expected, abs=0.03)
+        given = service.RECOGNISER.recogniser.classify(one)
+        assert given == pytest.approx(expected, abs=0.03)

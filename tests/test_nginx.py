@@ -17,7 +17,6 @@ from server import ROOT
 
 from deploy.local_nginx import SERVICE, Proxy, free_port, running_nginx
 
-UPLOADS = ROOT / "static" / "uploads"
 TOO_MUCH = bytes(30_000_000)
 FORGED = {
     "Forwarded": "host=forged.example",
@@ -33,12 +32,14 @@ OWN_HEADERS = {"Accept-Ranges", "Connection", "Date", "ETag", "Keep-Alive", "Ser
 
 
 @contextmanager
-def nginx(folder: Path, service_port: int, patience: str = "15s") -> Iterator[Proxy]:
+def nginx(
+    folder: Path, service_port: int, patience: str = "15s", root: Path = ROOT
+) -> Iterator[Proxy]:
     program("nginx")
     program("openssl")
     replaced = {
         SERVICE: f"server 127.0.0.1:{service_port};",
-        "root /srv/digit-recognition;": f"root {ROOT};",
+        "root /srv/digit-recognition;": f"root {root};",
         "proxy_read_timeout 15s;": f"proxy_read_timeout {patience};",
     }
     with running_nginx(folder, replaced) as proxy:
@@ -52,8 +53,8 @@ def service(start_server):
 
 @pytest.fixture(scope="module")
 def proxy(service, tmp_path_factory):
-    port = urlsplit(service.url).port
-    with nginx(tmp_path_factory.mktemp("nginx"), port) as proxy:
+    folder = tmp_path_factory.mktemp("nginx")
+    with nginx(folder, service.port, root=service.folder) as proxy:
         yield proxy
 
 
@@ -99,11 +100,8 @@ def assert_readable_refusal(answer: requests.Response, status: int) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, FORGED], ids=["honest", "forged"])
-def test_url_of_an_upload_has_the_clients_host_and_scheme(
-    proxy, delete_upload, headers
-):
+def test_url_of_an_upload_has_the_clients_host_and_scheme(proxy, headers):
     url = post(proxy, seven(), headers=headers).json()["image_url"]
-    delete_upload(url)
     assert url.startswith(proxy.url + "/static/uploads/")
 
 
@@ -119,11 +117,10 @@ def test_no_forged_header_reaches_the_service(echo):
 
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG"])
 def test_upload_comes_from_nginx_as_it_comes_from_the_service(
-    proxy, service, delete_upload, image_format
+    proxy, service, image_format
 ):
     name, picture = f"7.{image_format.lower()}", seven(image_format)
     url = post(proxy, picture, name).json()["image_url"]
-    delete_upload(url)
     path = urlsplit(url).path
     given = proxy.ask("GET", path)
     expected = requests.get(service.url + path, timeout=60)
@@ -142,12 +139,9 @@ def shared(answer: requests.Response) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", [f".{'0' * 32}.png", "notes.txt", f"{'0' * 32}.svg"])
-def test_nothing_but_finished_uploads_is_served(proxy, name):
-    (UPLOADS / name).touch()
-    try:
-        assert_readable_refusal(proxy.ask("GET", f"/static/uploads/{name}"), 404)
-    finally:
-        (UPLOADS / name).unlink()
+def test_nothing_but_finished_uploads_is_served(proxy, service, name):
+    (service.uploads / name).touch()
+    assert_readable_refusal(proxy.ask("GET", f"/static/uploads/{name}"), 404)
 
 
 def test_the_folder_of_the_uploads_is_not_listed(proxy):

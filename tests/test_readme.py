@@ -12,14 +12,13 @@ README = (ROOT / "README.md").read_text()
 EXAMPLE = re.search(r"^\$ curl -F file=@(\S+) http://\S+\n(\{.*\})$", README, re.M)
 
 
-def test_curl_of_the_readme_gets_the_reply_of_the_readme(server, delete_upload):
+def test_curl_of_the_readme_gets_the_reply_of_the_readme(server):
     picture, reply = ROOT / EXAMPLE[1], json.loads(EXAMPLE[2])
     with picture.open("rb") as file:
         answer = requests.post(
             f"{server.url}/predict", files={"file": file}, timeout=60
         )
     given = answer.json()
-    delete_upload(given["image_url"])
     assert given["box"] == reply["box"]
     first, expected = (each["classification_result"][0] for each in (given, reply))
     assert first["class"] == expected["class"]

@@ -6,7 +6,8 @@ import pytest
 from pictures import RESOURCES
 
 import app as service
-from preprocessing import Box, to_model_input
+from recognition.framing import array_inputs
+from recognition.localization import Box
 from training import calibrate, data, draw, empty, forms, mishaps, render, scenes, train
 
 
@@ -16,7 +17,8 @@ from training import calibrate, data, draw, empty, forms, mishaps, render, scene
 def test_most_rendered_digits_can_be_read(form, label):
     rng = np.random.default_rng(0)
     pictures = [render.scene(rng, draw.draw(rng, form(rng)))[0] for _ in range(50)]
-    read = [service.classify(to_model_input(one)[0]).argmax() for one in pictures]
+    inputs = [next(array_inputs(picture)).pixels for picture in pictures]
+    read = [service.RECOGNISER.recogniser.classify(one).argmax() for one in inputs]
     assert read.count(label) > 30
 
 
@@ -86,7 +88,7 @@ def test_a_saved_model_answers_as_the_service_expects(tmp_path):
     train.in_float32(train.build_model()).save(tmp_path / "model.keras")
     model = keras.models.load_model(tmp_path / "model.keras")
     assert model.input_shape == service.MODEL.input_shape
-    answer = model(np.ones((2, *service.INPUT_SHAPE), np.float32)).numpy()
+    answer = model(np.ones((2, *service.MODEL.input_shape[1:]), np.float32)).numpy()
     assert answer.sum(axis=1) == pytest.approx([1, 1])
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from preprocessing import Box
+from recognition.localization import Box
 from training.draw import Rng, between, chance, draw_strokes, log_between
 from training.mishaps import covered, fog, line_across, noise, spatter, waves
 from training.render import (

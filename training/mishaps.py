@@ -7,7 +7,8 @@ which the digit is, or would be.
 import cv2
 import numpy as np
 
-from preprocessing import Box, eight_bits
+from recognition.decoding import to_uint8
+from recognition.localization import Box
 from training.draw import Rng, between, chance, log_between, smooth_line
 
 # Longest side of a picture whose single pixels show.
@@ -178,7 +179,7 @@ def edges(rng: Rng, picture: np.ndarray, box: Box) -> np.ndarray:
         return stray_line(rng, picture, box)
     soft = cv2.GaussianBlur(picture.mean(axis=2), (0, 0), between(rng, 0.5, 1.1))
     high = contrast(picture, box) * between(rng, 0.5, 1)
-    rims = cv2.Canny(eight_bits(soft), 0.4 * high, high)
+    rims = cv2.Canny(to_uint8(soft), 0.4 * high, high)
     rims = 255 - rims if chance(rng, 0.3) else rims
     return np.repeat(rims[..., None], 3, axis=2).astype(np.float32)
 

@@ -6,7 +6,8 @@ A scene is a uint8 (height, width, 3) picture, as the service would decode it.
 import cv2
 import numpy as np
 
-from preprocessing import Box, eight_bits
+from recognition.decoding import to_uint8
+from recognition.localization import Box
 from training.draw import Rng, between, chance, log_between, slanted, varied
 from training.mishaps import mishap, noise, waves
 
@@ -235,7 +236,7 @@ def on_screen(rng: Rng, sheet: np.ndarray, box: Box) -> np.ndarray:
     if chance(rng, SCREEN_MISHAP_SHARE):
         box = enlarged(box, picture.shape[0] / sheet.shape[0])
         picture = mishap(rng, picture, box)
-    return eight_bits(picture)
+    return to_uint8(picture)
 
 
 def as_is(rng: Rng, glyph: np.ndarray) -> tuple[np.ndarray, Box]:
@@ -246,7 +247,7 @@ def as_is(rng: Rng, glyph: np.ndarray) -> tuple[np.ndarray, Box]:
         glyph = 255 - glyph
     picture = np.repeat(glyph[..., None], 3, axis=2)
     if chance(rng, AS_IS_MISHAP_SHARE):
-        picture = eight_bits(mishap(rng, picture.astype(np.float32), box))
+        picture = to_uint8(mishap(rng, picture.astype(np.float32), box))
     return picture, box
 
 
@@ -315,7 +316,7 @@ def on_larger_page(rng: Rng, photo: np.ndarray, box: Box) -> tuple[np.ndarray, B
     page[top : top + size[1], left : left + size[0]] = photo
     box = enlarged(box, shrink)
     box = box._replace(x=box.x + left, y=box.y + top)
-    seen = camera(rng, page) if chance(rng, 0.5) else eight_bits(page)
+    seen = camera(rng, page) if chance(rng, 0.5) else to_uint8(page)
     return seen, enlarged(box, seen.shape[0] / page_height)
 
 

@@ -1,4 +1,4 @@
-"""Render the training set once, through the service's preprocessing, on all cores."""
+"""Render the training set once, through the service's recognition, on all cores."""
 
 import os
 from collections.abc import Callable
@@ -9,8 +9,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-import preprocessing
-from preprocessing import Box
+from recognition import framing
+from recognition.decoding import decode, to_uint8
+from recognition.localization import Box
 from training import draw, empty, forms, render
 from training.data import NO_DIGIT, Sample
 
@@ -70,10 +71,10 @@ def shows(found: Box, true: Box) -> bool:
 
 def in_input(found: Box, true: Box) -> Box:
     """Where in the model's input the digit is, if this box was found."""
-    scale_x = preprocessing.DIGIT_WIDTH / found.width
-    scale = min(scale_x, preprocessing.DIGIT_HEIGHT / found.height)
-    left = (preprocessing.INPUT_WIDTH - scale * found.width) / 2
-    top = (preprocessing.INPUT_HEIGHT - scale * found.height) / 2
+    scale_x = framing.DIGIT_WIDTH / found.width
+    scale = min(scale_x, framing.DIGIT_HEIGHT / found.height)
+    left = (framing.INPUT_WIDTH - scale * found.width) / 2
+    top = (framing.INPUT_HEIGHT - scale * found.height) / 2
     x, y = left + scale * (true.x - found.x), top + scale * (true.y - found.y)
     sides = x, y, scale * true.width, scale * true.height
     return Box(*(round(side) for side in sides))
@@ -91,7 +92,7 @@ def is_readable(
 
 
 def picture_array(data: bytes) -> np.ndarray:
-    picture, *_ = preprocessing.decode(data, MAX_PIXELS)
+    picture = decode(data, MAX_PIXELS).pixels
     return picture if picture.ndim == 3 else np.repeat(picture[..., None], 3, axis=2)
 
 
@@ -134,10 +135,10 @@ def one_scene(
     name = names[rng.choice(len(names), p=shares)]
     while True:
         picture, label, true = draw_scene(rng, groups, name)
-        pixels, found = preprocessing.to_model_input(picture)
+        pixels, found = next(framing.array_inputs(picture))
         is_known = label != NO_DIGIT and true is not None
         if not is_known or is_readable(picture, pixels, found, true):
-            return preprocessing.eight_bits(255 * pixels[..., 0]), label
+            return to_uint8(255 * pixels[..., 0]), label
 
 
 def render_chunk(seed: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -177,7 +178,7 @@ def render_set(
     from in proportion to their shares.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shape = (count, preprocessing.INPUT_HEIGHT, preprocessing.INPUT_WIDTH)
+    shape = (count, framing.INPUT_HEIGHT, framing.INPUT_WIDTH)
     images = np.lib.format.open_memmap(folder / "images.npy", "w+", np.uint8, shape)
     labels = np.empty(count, np.uint8)
     starts = range(0, count, CHUNK)

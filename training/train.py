@@ -1,6 +1,6 @@
 """Train model.keras: python -m training.train --data DIR [--photos DIR] [--start FILE]
 
-Renders scenes from the sets in --data through the service's own preprocessing, trains
+Renders scenes from the sets in --data through the service's own preparation, trains
 a larger model on them with any Keras backend, and with its help the one that is saved.
 An interrupted run goes on from its last epoch when started again.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from keras import layers, ops
 from keras.optimizers.schedules import LearningRateSchedule
 
-from preprocessing import INPUT_HEIGHT, INPUT_WIDTH
+from recognition.framing import INPUT_HEIGHT, INPUT_WIDTH
 from training.calibrate import best_temperature, cool
 from training.data import NO_DIGIT, mnist_validation, training_samples
 from training.scenes import SHARES, render_set
@@ -25,8 +25,9 @@ from training.scenes import SHARES, render_set
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 RENDERING = ("data", "draw", "empty", "forms", "mishaps", "render", "scenes")
+PREPARATION = ("decoding", "illumination", "localization", "framing")
 RENDERING_CODE = (
-    ROOT / "preprocessing.py",
+    *(ROOT / "recognition" / f"{name}.py" for name in PREPARATION),
     *(HERE / f"{name}.py" for name in RENDERING),
 )
 

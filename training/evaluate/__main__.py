@@ -17,10 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from app import INPUT_SHAPE, MODEL, ROOT, classify
 from training.data import Sample, evaluation_sets
 from training.evaluate import metrics
 from training.evaluate.answers import (
+    MODEL,
+    MODEL_FILE,
+    RECOGNISER,
     Answer,
     answers,
     as_it_is,
@@ -177,14 +179,14 @@ def kept(changes: dict[str, int], kinds: Iterable[str], samples: list[Sample]) -
 def measure_cost() -> None:
     columns = "size", "weights", "CPU of one pass, median", "99th percentile"
     begin_table("Cost of model.keras", *columns)
-    pixels = np.ones(INPUT_SHAPE, np.float32)
+    pixels = np.ones(MODEL.input_shape[1:], np.float32)
     times = []
     for _ in range(WARM_UP + PASSES):
         start = time.process_time()
-        classify(pixels)
+        RECOGNISER.classify(pixels)
         times.append(1000 * (time.process_time() - start))
     middle, slow = np.percentile(times[WARM_UP:], (50, 99))
-    size = (ROOT / "model.keras").stat().st_size / 1e6
+    size = MODEL_FILE.stat().st_size / 1e6
     weights = f"{MODEL.count_params():,}"
     row(f"{size:.2f} MB", weights, f"{middle:.2f} ms", f"{slow:.2f} ms")
 

@@ -3,13 +3,19 @@
 from collections.abc import Callable
 from concurrent.futures import Executor
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from app import read
+from recognition.inference import Recogniser, keras
 from training.data import Sample
+
+MODEL_FILE = Path(__file__).parents[2] / "model.keras"
+MODEL = keras.models.load_model(MODEL_FILE, compile=False)
+RECOGNISER = Recogniser(MODEL)
+MAX_PIXELS = 2**31
 
 CHUNK = 16
 # The bytes of a picture and its number in the set → the bytes of another.
@@ -40,7 +46,8 @@ def as_it_is(data: bytes, _number: int) -> bytes:
 def answer(change: Change, sample: Sample, number: int) -> Answer:
     """What the service says of the picture after the change."""
     sample = sample._replace(content=change(sample.content, number))
-    return Answer(sample, read(sample.content)[1])
+    recognition = RECOGNISER.recognise(sample.content, MAX_PIXELS)
+    return Answer(sample, recognition.probabilities)
 
 
 def answers(

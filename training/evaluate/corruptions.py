@@ -15,7 +15,7 @@ from skimage.filters import gaussian
 from skimage.transform import warp
 from skimage.util import random_noise
 
-from preprocessing import eight_bits
+from recognition.decoding import to_uint8
 
 SEED = 15
 SIDE = 28
@@ -224,7 +224,7 @@ CORRUPTIONS = {
 def corrupt(name: str, picture: np.ndarray, number: int) -> np.ndarray:
     """uint8 (28, 28), and the number of the picture in its set → the same form."""
     rng = np.random.default_rng((SEED, list(CORRUPTIONS).index(name), number))
-    return eight_bits(255 * CORRUPTIONS[name](rng, picture / 255))
+    return to_uint8(255 * CORRUPTIONS[name](rng, picture / 255))
 
 
 def corrupted(name: str, data: bytes, number: int) -> bytes:

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw
 
-from app import read
-from preprocessing import INPUT_WIDTH, Prepared, decode, eight_bits
+from recognition.decoding import decode, to_uint8
+from recognition.framing import INPUT_WIDTH
+from recognition.localization import Box
 from training.data import NO_DIGIT
-from training.evaluate.answers import Answer
+from training.evaluate.answers import MAX_PIXELS, RECOGNISER, Answer
 
 TILE = 150
 COLUMNS = 12
@@ -30,9 +31,9 @@ def contact_sheet(wrong: list[Answer]) -> Image.Image:
     draw = ImageDraw.Draw(sheet)
     for place, failure in enumerate(shown):
         x, y = place % COLUMNS * width, place // COLUMNS * height
-        prepared, _ = read(failure.sample.content)
-        sheet.paste(with_box(failure.sample.content, prepared), (x, y))
-        seen = eight_bits(prepared.pixels * 255)
+        recognition = RECOGNISER.recognise(failure.sample.content, MAX_PIXELS)
+        sheet.paste(with_box(failure.sample.content, recognition.box), (x, y))
+        seen = to_uint8(recognition.pixels * 255)
         sheet.paste(Image.fromarray(seen), (x + TILE + 4, y))
         label = failure.sample.label
         true = "no digit" if label == NO_DIGIT else label
@@ -41,15 +42,13 @@ def contact_sheet(wrong: list[Answer]) -> Image.Image:
     return sheet
 
 
-def with_box(data: bytes, prepared: Prepared) -> Image.Image:
-    picture, (width, _), _ = decode(data, 2**31)
-    image = Image.fromarray(picture).convert("RGB")
+def with_box(data: bytes, box: Box | None) -> Image.Image:
+    picture = decode(data, MAX_PIXELS)
+    image = Image.fromarray(picture.pixels).convert("RGB")
     scale = TILE / max(image.size)
-    size = [max(1, round(side * scale)) for side in image.size]
-    image = image.resize(size)
-    if prepared.box:
-        box = prepared.box
+    image = image.resize([max(1, round(side * scale)) for side in image.size])
+    if box:
         corners = (box.x, box.y, box.x + box.width, box.y + box.height)
-        scaled = [side * image.width / width for side in corners]
+        scaled = [side * image.width / picture.size[0] for side in corners]
         ImageDraw.Draw(image).rectangle(scaled, outline="red")
     return image

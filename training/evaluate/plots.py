@@ -8,8 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image, ImageOps
 
-from app import read
-from training.evaluate.answers import Answer, labels_and_probabilities
+from training.evaluate.answers import (
+    MAX_PIXELS,
+    RECOGNISER,
+    Answer,
+    labels_and_probabilities,
+)
 from training.evaluate.metrics import calibration_error, reliability, wilson
 
 COLUMNS = 3
@@ -75,7 +79,7 @@ def examples_plot(given: list[Answer]) -> Figure:
     figure = Figure(figsize=(1.2 * len(chosen), 3.4), layout="constrained")
     panels = figure.subplots(2, len(chosen), squeeze=False)
     for (above, below), answer in zip(panels.T, chosen, strict=True):
-        (pixels, box, _), _ = read(answer.sample.content)
+        _, pixels, box, _ = RECOGNISER.recognise(answer.sample.content, MAX_PIXELS)
         picture = ImageOps.exif_transpose(Image.open(BytesIO(answer.sample.content)))
         above.imshow(picture, cmap="gray")
         if box:

@@ -1,0 +1,164 @@
+"""Dynamic batching and admission control: how a service reads many pictures at once.
+
+Small pictures that wait at the same time are read together, stage by stage: each stage
+finds its code and data in the processor's caches, and threads do not compete for the
+interpreter. A large picture is read in the thread that brought it, a few at a time.
+"""
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from io import SEEK_END
+from typing import BinaryIO
+
+from recognition.decoding import (
+    OpenedImage,
+    check_bytes,
+    decode_opened,
+    open_image,
+)
+from recognition.inference import Recogniser, Recognition, prepare
+
+# The first picture of a batch waits for all of them: eight take some 8 ms.
+MAX_BATCH_SIZE = 8
+# A picture of more bytes, or more pixels in memory, is read in a thread of its own:
+# its decoding takes longer than batching saves.
+SMALL_BYTES, SMALL_PIXELS = 65_536, 1_000_000
+# Python holds its lock for a part of the work, so that more would only compete for it.
+LARGE_AT_ONCE = 4
+# Pictures that wait or are read, less than a second's work of phone photos. The server
+# needs more threads than this, so that other requests need not wait.
+MAX_WAITING = 64
+# How many of the largest files wait or are read: all are held in memory.
+LARGEST_WAITING = 8
+
+
+class Busy(Exception):
+    """Too many pictures are waiting, or this one has waited too long."""
+
+
+class Abandoned(Exception):
+    """The answer is no longer wanted."""
+
+
+class Budget:
+    """At most `total` units in use at once, given out in order of arrival."""
+
+    def __init__(self, total: int) -> None:
+        self.total = self._free = total
+        self._waiting: deque[object] = deque()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def spend(self, units: int, timeout: float) -> Iterator[None]:
+        """Hold so many units, or all if it is more. Raises Busy after `timeout` s."""
+        units, ticket = min(units, self.total), object()
+
+        def is_next() -> bool:
+            return self._waiting[0] is ticket and self._free >= units
+
+        with self._changed:
+            self._waiting.append(ticket)
+            is_granted = self._changed.wait_for(is_next, timeout)
+            self._waiting.remove(ticket)
+            self._free -= units if is_granted else 0
+            self._changed.notify_all()
+        if not is_granted:
+            raise Busy
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += units
+                self._changed.notify_all()
+
+
+class BatchingRecogniser:
+    """Reads pictures for threads that call `recognise` at the same time."""
+
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        max_bytes: int,
+        max_pixels: int,
+        max_wait_seconds: float,
+    ) -> None:
+        self.recogniser = recogniser
+        self.max_bytes = max_bytes
+        self.max_pixels = max_pixels
+        self.max_wait_seconds = max_wait_seconds
+        self._file_bytes = Budget(LARGEST_WAITING * max_bytes)
+        self._decoded_pixels = Budget(max_pixels)
+        self._queue: queue.SimpleQueue = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._thread_lock = threading.Lock()
+
+    def recognise(
+        self, file: BinaryIO, is_wanted: Callable[[], bool] = lambda: True
+    ) -> Recognition:
+        """Read a JPEG or PNG.
+
+        Raises InvalidImage; Busy; and Abandoned, if `is_wanted` says so after a wait.
+        """
+        size = file.seek(0, SEEK_END)
+        check_bytes(size, self.max_bytes)
+        share = max(size, self._file_bytes.total // MAX_WAITING)
+        with self._file_bytes.spend(share, timeout=0):
+            file.seek(0)
+            opened = open_image(file.read(), self.max_pixels)
+            if size <= SMALL_BYTES and opened.decoded_pixels <= SMALL_PIXELS:
+                return self._read_in_batch(opened)
+            return self._read_alone(opened, is_wanted)
+
+    def _read_alone(
+        self, opened: OpenedImage, is_wanted: Callable[[], bool]
+    ) -> Recognition:
+        pixels = max(opened.decoded_pixels, self.max_pixels // LARGE_AT_ONCE)
+        with self._decoded_pixels.spend(pixels, self.max_wait_seconds):
+            if not is_wanted():
+                raise Abandoned
+            return self.recogniser.predict(prepare(decode_opened(opened)))
+
+    def _read_in_batch(self, opened: OpenedImage) -> Recognition:
+        answer: queue.SimpleQueue = queue.SimpleQueue()
+        self._queue.put((opened, answer))
+        self._start_thread()
+        recognition = answer.get()
+        if isinstance(recognition, Exception):
+            raise recognition
+        return recognition
+
+    def _start_thread(self) -> None:
+        # Not before the first picture: gunicorn's master must not have threads.
+        if self._thread is None:
+            with self._thread_lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, daemon=True)
+                    self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            batch = self._next_batch()
+            for stage in (decode_opened, prepare, self.recogniser.predict):
+                batch = [(attempt(stage, each), answer) for each, answer in batch]
+            for recognition, answer in batch:
+                answer.put(recognition)
+
+    def _next_batch(self) -> list[tuple[OpenedImage, queue.SimpleQueue]]:
+        batch = [self._queue.get()]
+        with suppress(queue.Empty):
+            while len(batch) < MAX_BATCH_SIZE:
+                batch.append(self._queue.get_nowait())
+        return batch
+
+
+def attempt(stage: Callable, value: object) -> object:
+    """The stage's result, or the error of this or an earlier stage."""
+    if isinstance(value, Exception):
+        return value
+    try:
+        return stage(value)
+    except Exception as error:  # raised again by the thread that waits for the answer
+        return error
