@@ -13,7 +13,13 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from labelling import label_pictures
 from recognition.batching import Abandoned, BatchingRecogniser, Busy
-from recognition.decoding import EXTENSIONS, InvalidImage, TooLarge, extension_of
+from recognition.decoding import (
+    ALLOWED_EXTENSIONS,
+    EXTENSIONS,
+    InvalidImage,
+    TooLarge,
+    extension_of,
+)
 from recognition.inference import Recogniser, keras
 from settings import (
     MAX_PIXELS,
@@ -40,7 +46,7 @@ warnings.filterwarnings("ignore", module="PIL")
 ROOT = Path(__file__).parent
 CLASS = list("0123456789")
 CLASS_LEN = len(CLASS)
-ALLOWED_EXT = {extension for known in EXTENSIONS.values() for extension in known}
+ALLOWED_EXT = ALLOWED_EXTENSIONS
 # What a multipart form may hold besides the file: boundaries, headers, small fields.
 FORM_BYTES = 1_000_000
 RETRY_AFTER_SECONDS = 5
@@ -74,7 +80,7 @@ app.json.sort_keys = False
 app.extensions["recogniser"] = RECOGNISER
 app.cli.add_command(label_pictures)
 CORS(app, expose_headers="Retry-After")
-app.wsgi_app = SlowClients(app.wsgi_app, MAX_REQUEST_SECONDS, MAX_UPLOAD_BYTES)
+app.wsgi_app = SlowClients(app.wsgi_app, MAX_REQUEST_SECONDS)
 if TRUSTED_PROXIES:
     app.wsgi_app = ProxyFix(
         app.wsgi_app,

@@ -164,7 +164,7 @@ def test_a_report_of_a_continued_list_shows_all(classify, tmp_path, monkeypatch)
     classify(SEVENS, "--output", output)
     classify(SEVENS, "--output", output, "--html", report)
     assert report.read_text().count("<img") == 14
-    monkeypatch.setattr(labelling, "MOST_SHOWN", 5)
+    monkeypatch.setattr(labelling, "MAX_SHOWN", 5)
     classify(SEVENS, "--output", output, "--html", report)
     assert report.read_text().count("<img") == 5
     assert "14 pictures, 0 failed" in report.read_text()

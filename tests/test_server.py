@@ -227,19 +227,6 @@ def test_an_upload_that_stalls_is_refused_in_the_end(impatient_server):
             assert client.makefile("rb").readline().split()[1] == b"400"
 
 
-def test_an_upload_that_dribbles_is_refused_in_the_end(impatient_server):
-    with begin(impatient_server, upload_head(5000) + b"--x") as client:
-        client.settimeout(0.2)
-        received = b""
-        while not received:
-            client.sendall(b"-")
-            try:
-                received = client.recv(100)
-            except TimeoutError:
-                received = b""
-    assert b" 400 " in received
-
-
 def test_a_client_that_does_not_read_its_answer_does_not_block_others(server):
     # More than fits into the kernel's buffers.
     files = {"file": ("7.png", seven() + bytes(15_000_000))}
