@@ -185,6 +185,7 @@ def test_who_wants_the_report_alone_throws_the_list_away(classify, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+@pytest.mark.slow
 def test_a_name_of_any_bytes_comes_out_as_it_is(tmp_path):
     name = os.fsencode(tmp_path) + b"/\xff.png"
     with open(name, "wb") as file:
@@ -205,6 +206,7 @@ def interruptible():
 
 
 @pytest.mark.usefixtures("interruptible")
+@pytest.mark.slow
 def test_interrupted_run_keeps_what_it_wrote_and_is_continued(tmp_path, classify):
     for number in range(5000):
         (tmp_path / f"{number:04}.jpg").symlink_to(SEVENS / "7_087.jpg")

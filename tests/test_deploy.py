@@ -12,6 +12,8 @@ from kubernetes_validate import validate
 from programs import program
 from server import ROOT
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = ROOT / "deploy"
 UNIT = (DEPLOY / "digit-recognition.service").read_text()
 OBJECTS = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))

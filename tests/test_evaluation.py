@@ -18,6 +18,8 @@ from training.evaluate import metrics, packaging
 from training.evaluate.answers import answers
 from training.evaluate.corruptions import CORRUPTIONS, corrupt
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 DIGIT = min((RESOURCES / "mnist_sample" / "3").iterdir())
 PHOTO = RESOURCES / "photos_mit" / "5" / "5_101.jpg"

@@ -69,6 +69,7 @@ def small_limit(start_server):
     return start_server(WEB_CONCURRENCY="1", MAX_UPLOAD_BYTES="100000")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize(("excess", "status"), [(0, 200), (1, 413)])
 def test_a_body_of_just_the_limit_is_read(small_limit, is_chunked, excess, status):

@@ -7,6 +7,8 @@ from benchmarks.launches import copy_service
 from tests.hostile import groups, outcome
 from tests.hostile_pictures import chunk, exif, png
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def own_uploads(tmp_path_factory):

@@ -40,6 +40,7 @@ def test_real_digits_are_read(name):
     assert len(wrong) <= FLOORS[name], wrong
 
 
+@pytest.mark.slow
 def test_most_photos_that_lie_on_a_larger_page_are_read():
     wrong = misread("photos_mit", on_a_page)
     assert len(wrong) <= MOST_WRONG_ON_A_PAGE, wrong

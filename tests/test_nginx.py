@@ -17,6 +17,8 @@ from server import ROOT
 
 from deploy.local_nginx import SERVICE, Proxy, free_port, running_nginx
 
+pytestmark = pytest.mark.slow
+
 TOO_MUCH = bytes(30_000_000)
 FORGED = {
     "Forwarded": "host=forged.example",

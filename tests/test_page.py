@@ -15,6 +15,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from server import ROOT
 
+pytestmark = pytest.mark.slow
+
 PHOTO = RESOURCES / "photos_mit" / "7" / "7_088.jpg"
 KINDS = {".css", ".html", ".js", ".svg"}
 FILES = [path for path in (ROOT / "static").iterdir() if path.suffix in KINDS]

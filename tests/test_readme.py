@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import requests
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 EXAMPLE = re.search(r"^\$ curl -F file=@(\S+) http://\S+\n(\{.*\})$", README, re.M)

@@ -19,6 +19,8 @@ import requests
 from pictures import RESOURCES, seven
 from server import GUNICORN, ROOT, Server
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads((ROOT / "static" / "openapi.json").read_text())
 BUSY = SCHEMA["components"]["responses"]["Busy"]
 TOO_MUCH = bytes(30_000_000)

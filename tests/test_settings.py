@@ -40,6 +40,7 @@ def test_gunicorn_refuses_to_start(name, value):
     assert "Booting worker" not in start.stderr
 
 
+@pytest.mark.slow
 def test_app_refuses_to_start():
     start = run([sys.executable, "app.py"], MAX_PIXELS="many")
     assert start.returncode != 0

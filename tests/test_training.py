@@ -10,6 +10,8 @@ from recognition.framing import array_inputs
 from recognition.localization import Box
 from training import calibrate, data, draw, empty, forms, mishaps, render, scenes, train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("form", "label"), [(form, label) for form, (label, _) in forms.FORMS.items()]

@@ -174,6 +174,7 @@ def test_files_of_others_stay(kept):
     assert not saved.exists()
 
 
+@pytest.mark.slow
 def test_an_import_deletes_nothing(tmp_path):
     copy_service(tmp_path)
     expired = tmp_path / "static" / "uploads" / f"{'0' * 32}.png"
@@ -184,6 +185,7 @@ def test_an_import_deletes_nothing(tmp_path):
     assert expired.exists()
 
 
+@pytest.mark.slow
 def test_the_server_deletes_what_expired_before_it_started(tmp_path):
     copy_service(tmp_path)
     expired = tmp_path / "static" / "uploads" / f"{'0' * 32}.png"

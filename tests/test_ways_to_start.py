@@ -14,6 +14,8 @@ from server import GUNICORN, running_server
 
 from benchmarks.launches import copy_service, free_port
 
+pytestmark = pytest.mark.slow
+
 FLASK = [sys.executable, "-m", "flask", "--app", "app", "run", "--port", "{port}"]
 OWN_CONFIG = """
 import runpy
