@@ -61,13 +61,15 @@ class StorageFull(Exception):
 def uploaded_file(request: Request) -> Iterator[tuple[str, BinaryIO]]:
     """Name and content of the part `file` of a form; an empty name if there is none.
 
-    Raises HTTP exceptions for a body that is too long or cut off.
+    Raises HTTP exceptions for a body that is too long or cut off, and StorageFull.
     """
     with SpooledTemporaryFile(SPOOLED_BYTES) as file:
         try:
             filename = receive(request, file)
         except MultipartError:
             filename = ""
+        except OSError as error:
+            raise StorageFull from error
         yield filename, file
 
 

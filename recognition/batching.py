@@ -28,9 +28,9 @@ MAX_BATCH_SIZE = 8
 SMALL_BYTES, SMALL_PIXELS = 65_536, 1_000_000
 # Python holds its lock for a part of the work, so that more would only compete for it.
 LARGE_AT_ONCE = 4
-# Pictures that wait or are read, less than a second's work of phone photos. The server
-# needs more threads than this, so that other requests need not wait.
-MAX_WAITING = 64
+# Pictures that wait or are read: phone photos of three seconds. The server needs more
+# threads than this, so that other requests need not wait.
+MAX_WAITING = 128
 # How many of the largest files wait or are read: all are held in memory.
 LARGEST_WAITING = 8
 

@@ -13,6 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from pictures import seven
 from server import running_server
 
 import uploads as uploads_module
@@ -96,6 +97,11 @@ def test_client_is_told_when_the_disk_is_full(post, uploads, monkeypatch):
     assert answer.status_code == 507
     assert answer.json == {"error": "There is no room to save the picture."}
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    assert list(uploads.iterdir()) == []
+
+
+def test_a_disk_that_is_full_while_an_upload_arrives_is_told(post, uploads, full_disk):
+    assert post(seven() + bytes(2 * LARGEST_FILE)).status_code == 507
     assert list(uploads.iterdir()) == []
 
 

@@ -64,6 +64,16 @@ def test_middleware_around_the_app_serves(tmp_path):
         assert_serves(server.url)
 
 
+def test_statsd_is_told_of_requests():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
+        statsd.bind(("127.0.0.1", 0))
+        statsd.settimeout(60)
+        option = f"--statsd-host=127.0.0.1:{statsd.getsockname()[1]}"
+        with running_server(command=[*GUNICORN, option], WEB_CONCURRENCY="1"):
+            while b"gunicorn.requests" not in statsd.recv(1000):
+                pass
+
+
 def test_own_config_file_keeps_our_hooks(tmp_path):
     copy_service(tmp_path)
     config = OWN_CONFIG.format(config=str(tmp_path / "gunicorn.conf.py"))
