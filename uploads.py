@@ -63,14 +63,15 @@ def uploaded_file(request: Request) -> Iterator[tuple[str, BinaryIO]]:
 
     Raises HTTP exceptions for a body that is too long or cut off, and StorageFull.
     """
-    with SpooledTemporaryFile(SPOOLED_BYTES) as file:
-        try:
-            filename = receive(request, file)
-        except MultipartError:
-            filename = ""
-        except OSError as error:
-            raise StorageFull from error
-        yield filename, file
+    try:
+        with SpooledTemporaryFile(SPOOLED_BYTES) as file:
+            try:
+                filename = receive(request, file)
+            except MultipartError:
+                filename = ""
+            yield filename, file
+    except OSError as error:
+        raise StorageFull from error
 
 
 def receive(request: Request, file: BinaryIO) -> str:

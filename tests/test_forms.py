@@ -3,6 +3,7 @@
 import http.client
 
 import pytest
+from conftest import LARGEST_FILE
 from pictures import seven
 
 SEVEN = seven()
@@ -62,6 +63,12 @@ def test_a_file_is_found_after_other_parts(client, first):
 def test_a_file_of_any_length_is_read_whole(client, padding):
     # What follows the end of a PNG is kept with it.
     assert predict(client, part(NAMED, SEVEN + bytes(padding))).status_code == 200
+
+
+def test_a_disk_that_is_full_while_a_file_arrives_is_told(client, full_disk):
+    answer = predict(client, part(NAMED, SEVEN + bytes(2 * LARGEST_FILE)))
+    assert answer.status_code == 507
+    assert list(answer.json) == ["error"]
 
 
 @pytest.fixture(scope="module")
