@@ -1,4 +1,4 @@
-"""`flask --app app classify` says of whole folders what the service would say."""
+"""`flask --app app classify` gives the answers of POST /predict for whole folders."""
 
 import csv
 import io
@@ -142,7 +142,7 @@ def test_a_file_of_others_is_left_as_it_is(classify, tmp_path, text):
     ],
     ids=str,
 )
-def test_bad_usage_is_told_at_once(classify, words):
+def test_bad_usage_is_refused_at_once(classify, words):
     assert classify(*words).exit_code == 2
 
 
@@ -177,7 +177,7 @@ def test_a_pipe_is_not_waited_for(classify, tmp_path):
     assert row["error"] == "The file cannot be read: It is a pipe."
 
 
-def test_who_wants_the_report_alone_throws_the_list_away(classify, tmp_path):
+def test_the_report_can_be_made_without_a_list(classify, tmp_path):
     report = tmp_path / "report.html"
     words = [SEVENS, "--output", os.devnull, "--html", report]
     assert classify(*words).exit_code == 0

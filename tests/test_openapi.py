@@ -1,4 +1,4 @@
-"""Whatever it is asked, the running service answers as static/openapi.json says."""
+"""The running service answers every request as static/openapi.json describes."""
 
 import json
 

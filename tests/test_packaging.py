@@ -1,4 +1,4 @@
-"""One picture gives one answer whatever it comes wrapped in."""
+"""One picture gives one answer in every format, mode, orientation and place."""
 
 from io import BytesIO
 

@@ -1,4 +1,4 @@
-"""What the README shows is what a newcomer gets."""
+"""The example reply and the links of the README."""
 
 import json
 import re
