@@ -36,7 +36,7 @@ ANY_BYTES = {"encoding": "utf-8", "errors": "surrogateescape"}
 # Pictures that a thread takes together, and how many such chunks are read ahead of the
 # one that is written next, so that memory stays flat.
 CHUNK, AHEAD = 16, 32
-# A longer page is slow to open, and nobody looks through it.
+# A longer page is slow to open.
 MAX_SHOWN = 5000
 # Longest side of a picture in the report, in pixels: about a kilobyte.
 THUMBNAIL_SIDE = 112

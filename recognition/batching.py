@@ -1,4 +1,4 @@
-"""Dynamic batching and admission control: how a service reads many pictures at once.
+"""Dynamic batching and admission control: how a service reads many pictures.
 
 Small pictures that wait at the same time are read together, stage by stage: each stage
 finds its code and data in the processor's caches, and threads do not compete for the

@@ -163,25 +163,27 @@ def test_files_of_others_stay(kept):
     assert not saved.exists()
 
 
-@pytest.mark.slow
-def test_an_import_deletes_nothing(tmp_path):
+@pytest.fixture
+def expired_upload(tmp_path):
+    """In a copy of the service."""
     copy_service(tmp_path)
-    expired = tmp_path / "static" / "uploads" / f"{'0' * 32}.png"
-    expired.write_bytes(b"7")
-    age(expired, 99 * DAY)
+    path = tmp_path / "static" / "uploads" / f"{'0' * 32}.png"
+    path.write_bytes(b"7")
+    age(path, 99 * DAY)
+    return path
+
+
+@pytest.mark.slow
+def test_an_import_deletes_nothing(tmp_path, expired_upload):
     command = [sys.executable, "-c", "import app, time; time.sleep(1)"]
     subprocess.run(command, cwd=tmp_path, check=True)
-    assert expired.exists()
+    assert expired_upload.exists()
 
 
 @pytest.mark.slow
-def test_the_server_deletes_what_expired_before_it_started(tmp_path):
-    copy_service(tmp_path)
-    expired = tmp_path / "static" / "uploads" / f"{'0' * 32}.png"
-    expired.write_bytes(b"7")
-    age(expired, 99 * DAY)
+def test_the_server_deletes_what_expired_before_it_started(tmp_path, expired_upload):
     with running_server(tmp_path, WEB_CONCURRENCY="2"):
-        wait_until(lambda: not expired.exists())
+        wait_until(lambda: not expired_upload.exists())
 
 
 def test_remains_of_a_killed_worker_go(kept):
