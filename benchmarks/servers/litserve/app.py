@@ -3,28 +3,44 @@
 import sys
 
 import litserve
+import numpy as np
 
-from benchmarks.servers.work import Digits
+from benchmarks.servers.work import MAX_BATCH_SIZE, Model, answer, prepare
+
+# That of LitServe's own performance test; with 0 its workers poll without a pause.
+BATCH_TIMEOUT_SECONDS = 0.01
 
 
 class DigitsAPI(litserve.LitAPI):
     def setup(self, device):
-        self.digits = Digits()
+        self.model = Model()
 
-    def decode_request(self, request):
-        return request["file"].file.read()
+    def decode_request(self, request, context):
+        context["data"] = request["file"].file.read()
+        context["prepared"] = prepare(context["data"])
+        return context["prepared"][0].pixels
 
-    def predict(self, data):
-        return self.digits.answer(data)
+    def batch(self, inputs):
+        return np.stack(inputs)
 
-    def encode_response(self, output):
-        return output
+    def predict(self, pixels):
+        return self.model.classify(pixels)
+
+    def unbatch(self, output):
+        return list(output)
+
+    def encode_response(self, probabilities, context):
+        return answer(context["data"], context["prepared"], probabilities)
 
 
 if __name__ == "__main__":
     port, workers = map(int, sys.argv[1:])
     server = litserve.LitServer(
-        DigitsAPI(api_path="/predict"),
+        DigitsAPI(
+            max_batch_size=MAX_BATCH_SIZE,
+            batch_timeout=BATCH_TIMEOUT_SECONDS,
+            api_path="/predict",
+        ),
         accelerator="cpu",
         workers_per_device=workers,
         # Advised for more than 100 requests a second.
