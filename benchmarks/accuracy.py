@@ -118,7 +118,7 @@ def main() -> None:
         notes += [f"At most {options.limit:,} of a set, drawn with the seed {SEED}."]
     notes += [f"Python {platform.python_version()}, {pins(FOLDER)}."]
     notes += [f"`{' '.join(['python -m benchmarks.accuracy', *sys.argv[1:]])}`"]
-    print("", *notes, sep="\n\n")
+    print("", "\n\n".join(notes), sep="\n")
 
 
 if __name__ == "__main__":

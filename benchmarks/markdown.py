@@ -1,6 +1,7 @@
 """Markdown tables, as all benchmarks print their figures."""
 
 from collections.abc import Iterable
+from math import isnan
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -13,4 +14,6 @@ def line(cells: Iterable[object]) -> str:
 
 
 def three_digits(number: float) -> str:
+    if isnan(number):
+        return "-"
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"

@@ -19,8 +19,9 @@ from benchmarks.processes import tree, tree_cpu_seconds
 # The import of TensorFlow alone takes half a minute on a busy machine.
 START_SECONDS, STOP_SECONDS = 180, 30
 POLL_SECONDS = 0.02
-# A worker that still starts keeps a core busy; one that rests uses less than this
-# share of it.
+# Of a server's log, where something goes wrong.
+LOG_CHARACTERS = 3000
+# A worker that still starts keeps a core busy; one that rests uses less.
 REST_SECONDS, REST_CPU_SECONDS, SETTLE_SECONDS = 0.5, 0.05, 30
 # In memory: on ext4 a new file costs 0.05 ms, but a millisecond in the minute after the
 # thousands of the server before were deleted, as it passes over each of those.
@@ -46,7 +47,7 @@ def running(start: Start) -> Iterator[Running]:
         try:
             yield Running(process, port, began)
         except BaseException:
-            sys.stderr.write((folder / "log").read_text())
+            sys.stderr.write((folder / "log").read_text()[-LOG_CHARACTERS:])
             raise
         finally:
             stop(process)

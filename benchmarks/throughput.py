@@ -16,6 +16,7 @@ import sys
 import time
 from collections import defaultdict
 from io import BytesIO
+from math import nan
 from pathlib import Path
 from statistics import mean, median
 from typing import NamedTuple
@@ -54,7 +55,7 @@ class Figures(NamedTuple):
     p99_ms: float
     cpu_ms: float
     # Proportional. The lower bound has neither this nor failures nor a client.
-    memory_mb: float = float("nan")
+    memory_mb: float = nan
     failed: float = 0
     client_cpu_ms: float = 0
 
@@ -188,9 +189,9 @@ def report(results: Results) -> str:
 
 
 def row(name: str, figures: Figures, ours: Figures | None) -> list[str]:
-    ratio = ours and ours.requests_a_second / figures.requests_a_second
+    ratio = ours.requests_a_second / figures.requests_a_second if ours else nan
     cells = [*map(three_digits, figures[:5]), f"{figures.failed:.0f}"]
-    return [name, *cells, three_digits(ratio) if ratio else "-"]
+    return [name, *cells, three_digits(ratio)]
 
 
 def machine() -> str:

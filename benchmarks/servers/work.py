@@ -18,8 +18,6 @@ from recognition.decoding import EXTENSIONS, decode
 from recognition.framing import ModelInput, model_inputs
 from settings import MAX_PIXELS
 
-# What the frameworks may run at once in a forward pass, as this service's batches.
-MAX_BATCH_SIZE = 8
 UPLOADS = Path(os.environ["UPLOADS"])
 PUBLIC_URL = os.environ["PUBLIC_URL"]
 

@@ -40,6 +40,7 @@ def export(target: Path) -> None:
     quantize_static(
         exact, part, Calibration(), per_channel=True, weight_type=QuantType.QInt8
     )
+    exact.unlink()
     # Written last: under its final name it is complete.
     part.replace(target)
 
