@@ -13,6 +13,7 @@ from typing import NamedTuple
 HOST = "127.0.0.1"
 BOUNDARY = "a-line-that-no-picture-holds"
 LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
+CLOSES = re.compile(rb"(?i)\r\nconnection: *close")
 FIRST_CLASS = re.compile(rb'"class": ?"(\d)"')
 # Longer than any server here takes for what 64 connections have in its queue.
 TIMEOUT_SECONDS = 60
@@ -44,9 +45,11 @@ class Load:
             began = time.perf_counter()
             try:
                 with connect(self.port) as connection:
-                    while not self.stopping.is_set():
+                    response = b""
+                    while not self.stopping.is_set() and not CLOSES.search(response):
                         began = time.perf_counter()
-                        self.add(began, exchange(connection, self.request))
+                        response = exchange(connection, self.request)
+                        self.add(began, response)
             except OSError:
                 self.add(began, b"")
                 time.sleep(RETRY_SECONDS)

@@ -1,6 +1,6 @@
 """CPU time and memory of a process and all below it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import psutil
@@ -16,18 +16,18 @@ def tree(root: int) -> Iterator[tuple[int, psutil.Process]]:
 
 def tree_cpu_seconds(root: int) -> float:
     """CPU time so far, also of those that ended."""
-    seconds = 0.0
-    for _, process in tree(root):
-        with suppress(psutil.NoSuchProcess):
-            # All but the time spent waiting for a disk.
-            seconds += sum(process.cpu_times()[:4])
-    return seconds
+    # All but the time spent waiting for a disk.
+    return total(root, lambda process: sum(process.cpu_times()[:4]))
 
 
 def tree_memory_mb(root: int) -> float:
     """Proportional: what several share is divided among them."""
-    megabytes = 0.0
+    return total(root, lambda process: process.memory_full_info().pss / 1e6)
+
+
+def total(root: int, figure: Callable[[psutil.Process], float]) -> float:
+    summed = 0.0
     for _, process in tree(root):
         with suppress(psutil.NoSuchProcess):
-            megabytes += process.memory_full_info().pss / 1e6
-    return megabytes
+            summed += figure(process)
+    return summed
