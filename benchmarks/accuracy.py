@@ -10,7 +10,6 @@ import json
 import platform
 import random
 import subprocess
-import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
@@ -25,7 +24,7 @@ from benchmarks.environments import (
     pins,
     python_of,
 )
-from benchmarks.markdown import table
+from benchmarks.markdown import command, table
 from training.data import Sample, evaluation_sets
 
 RESOURCES = ROOT / "tests" / "resources"
@@ -73,12 +72,12 @@ def digits_read(name: str, listing: Path, data: Path) -> list[int | None]:
     folder, *options = BASELINES[name]
     options = [str(data) if option == "DATA" else option for option in options]
     python = python_of(FOLDER / folder)
-    command = [python, "-m", "benchmarks.baselines", folder, *options]
+    words = [python, "-m", "benchmarks.baselines", folder, *options]
     count = listing.read_text().count("\n")
     with TemporaryFile("w+") as log, listing.open() as paths:
         pipes = {"stdin": paths, "stdout": subprocess.PIPE, "stderr": log}
         with subprocess.Popen(
-            command, cwd=ROOT, env=ENVIRONMENT, text=True, **pipes
+            words, cwd=ROOT, env=ENVIRONMENT, text=True, **pipes
         ) as process:
             lines = list(tqdm(process.stdout, name, count, leave=False))
         if process.returncode or len(lines) != count:
@@ -117,7 +116,7 @@ def main() -> None:
     if options.limit is not None:
         notes += [f"At most {options.limit:,} of a set, drawn with the seed {SEED}."]
     notes += [f"Python {platform.python_version()}, {pins(FOLDER)}."]
-    notes += [f"`{' '.join(['python -m benchmarks.accuracy', *sys.argv[1:]])}`"]
+    notes += [command("benchmarks.accuracy")]
     print("", "\n\n".join(notes), sep="\n")
 
 

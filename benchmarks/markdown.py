@@ -1,5 +1,7 @@
-"""Markdown tables, as all benchmarks print their figures."""
+"""Markdown tables and the command that made them, as all benchmarks print them."""
 
+import shlex
+import sys
 from collections.abc import Iterable
 from math import isnan
 
@@ -17,3 +19,7 @@ def three_digits(number: float) -> str:
     if isnan(number):
         return "-"
     return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
+
+def command(module: str) -> str:
+    return f"`python -m {module} {shlex.join(sys.argv[1:])}`"

@@ -27,7 +27,7 @@ from PIL import Image, ImageOps
 from benchmarks.client import Load, NoAnswer, first_class, multipart
 from benchmarks.environments import ENVIRONMENT, ROOT, LeftOut, chosen, pins
 from benchmarks.launches import ALL, OURS, SERVERS, WORKERS, copy_service
-from benchmarks.markdown import table, three_digits
+from benchmarks.markdown import command, table, three_digits
 from benchmarks.processes import tree_cpu_seconds, tree_memory_mb
 from benchmarks.running import (
     Running,
@@ -140,8 +140,8 @@ def run_lower_bound(_name: str, options, results: Results) -> None:
         for size in options.sizes:
             (folder / size).write_bytes(jpeg(size))
         script = ROOT / "benchmarks" / "lower_bound.py"
-        command = [sys.executable, script, *options.sizes]
-        output = subprocess.check_output(command, cwd=folder, env=ENVIRONMENT)
+        loop = [sys.executable, script, *options.sizes]
+        output = subprocess.check_output(loop, cwd=folder, env=ENVIRONMENT)
     for size, seconds in zip(options.sizes, json.loads(output), strict=True):
         each = mean(seconds)
         figures = Figures(WORKERS / each, *percentiles(seconds), 1000 * each)
@@ -214,7 +214,7 @@ def main() -> None:
     print(f"\nRounds: {options.rounds}, of {options.seconds} s at each point.")
     print(f"\n{machine()}, load before the start {load_before:.1f}.")
     print(f"\n{pins(SERVERS)}.")
-    print(f"\n`{' '.join(['python -m benchmarks.throughput', *sys.argv[1:]])}`")
+    print(f"\n{command('benchmarks.throughput')}")
 
 
 if __name__ == "__main__":
