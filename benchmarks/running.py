@@ -39,7 +39,7 @@ def running(start: Start) -> Iterator[Running]:
     port = free_port()
     with scratch_folder() as folder, (folder / "log").open("w") as log:
         launch = start(folder, port)
-        environment = {**ENVIRONMENT, "TMPDIR": SCRATCH, **launch.environment}
+        environment = {**ENVIRONMENT, "TMPDIR": str(folder), **launch.environment}
         began = time.perf_counter()
         process = subprocess.Popen(
             launch.command, cwd=launch.folder, env=environment, stdout=log, stderr=log
