@@ -35,7 +35,7 @@ bench: $(DEV)
 	$(VENV)/bin/python -m benchmarks.throughput $(OPTIONS)
 
 bench-accuracy: $(DEV)
-	$(VENV)/bin/python -m benchmarks.accuracy $(if $(DATA),--data $(DATA)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(PEERS),--peers $(PEERS))
+	$(VENV)/bin/python -m benchmarks.accuracy $(if $(DATA),--data $(DATA)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(BASELINES),--baselines $(BASELINES))
 
 # All that requirements.txt draws in, with hashes, for each Python and each system at once.
 # What is locked stays as it is where it can; OPTIONS=--upgrade takes the newest.

@@ -1,7 +1,8 @@
-"""What peers are run in: an environment of their own where they have requirements."""
+"""What baselines run in: an environment of their own where they have requirements."""
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from tempfile import TemporaryFile
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / "benchmarks" / "cache"
-# Alike for every peer, whatever the shell has set.
+# Alike for every baseline, whatever the shell has set.
 ENVIRONMENT = {
+    **os.environ,
     "CUDA_VISIBLE_DEVICES": "-1",
     "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "3",
@@ -18,7 +20,7 @@ ENVIRONMENT = {
 
 
 class LeftOut(Exception):
-    """Why a peer takes no part, in a line."""
+    """Why a baseline takes no part, in a line."""
 
 
 def chosen(
@@ -33,7 +35,7 @@ def chosen(
 
 
 def python_of(folder: Path) -> str:
-    """The Python that runs a peer, its environment made anew if the pins changed."""
+    """The Python that runs a baseline, its environment made anew with its pins."""
     requirements = folder / "requirements.txt"
     if not requirements.exists():
         return sys.executable
@@ -48,15 +50,19 @@ def python_of(folder: Path) -> str:
     return str(python)
 
 
+def pins(folder: Path) -> str:
+    """The versions of this service's packages and of the baselines' below a folder."""
+    files = [ROOT / "requirements.txt", *sorted(folder.glob("*/requirements.txt"))]
+    text = "\n".join(path.read_text() for path in files)
+    found = dict.fromkeys(re.findall(r"(?m)^(.+)==(.+)$", text))
+    return ", ".join(f"{package} {version}" for package, version in found)
+
+
 def finish(command: list[str]) -> None:
     with TemporaryFile("w+") as log:
-        # What it does can take minutes: its progress goes where the bars go.
+        # What it does can take minutes: its progress is shown.
         done = subprocess.run(
-            command,
-            cwd=ROOT,
-            env={**os.environ, **ENVIRONMENT},
-            stdout=sys.stderr,
-            stderr=log,
+            command, cwd=ROOT, env=ENVIRONMENT, stdout=sys.stderr, stderr=log
         )
         if done.returncode:
             raise LeftOut(last_line(log))
@@ -64,4 +70,4 @@ def finish(command: list[str]) -> None:
 
 def last_line(log) -> str:
     log.seek(0)
-    return log.read().strip().rpartition("\n")[2] or "it ended without a word"
+    return log.read().strip().rpartition("\n")[2] or "it ended without a message"

@@ -1,7 +1,6 @@
-"""How each is started: this service as in the README, its peers as they advise."""
+"""How each server is started: this service as in the README, others as they advise."""
 
 import hashlib
-import runpy
 import shutil
 import socket
 import sys
@@ -14,10 +13,19 @@ from benchmarks.client import HOST
 from benchmarks.environments import CACHE, ROOT, finish, python_of
 
 SERVERS = ROOT / "benchmarks" / "servers"
+OURS = "this service"
 WORKERS = 2
 # Four for each core, the most that gunicorn's documentation advises.
 TUTORIAL_THREADS = 8
 GUNICORN = [sys.executable, "-m", "gunicorn", "app:app"]
+# Python modules with their arguments.
+BASELINES = {
+    "FastAPI": "uvicorn benchmarks.servers.fastapi.app:app --host={host} --port={port} "
+    "--workers={workers} --loop=uvloop --http=httptools",
+    "LitServe": "benchmarks.servers.litserve.app {port} {workers}",
+    "BentoML": "bentoml serve benchmarks.servers.bentoml.service:DigitsService "
+    "--host={host} --port={port}",
+}
 
 
 class Launch(NamedTuple):
@@ -28,16 +36,6 @@ class Launch(NamedTuple):
 
 # A folder for the uploads and a port → how to start it.
 Start = Callable[[Path, int], Launch]
-
-
-class Server(NamedTuple):
-    start: Start
-    # Which preparation: with ours, the answers have to be those of this service.
-    is_ours: bool
-
-
-def this_service(folder: Path, port: int) -> Launch:
-    return service_in(ROOT, folder, port)
 
 
 def service_in(root: Path, folder: Path, port: int) -> Launch:
@@ -59,78 +57,40 @@ def copy_service(folder: Path, root: Path = ROOT) -> None:
 
 
 def tutorial(folder: Path, port: int) -> Launch:
-    ours = runpy.run_path(str(ROOT / "gunicorn.conf.py"))
-    command = [
-        *GUNICORN,
-        f"--bind={HOST}:{port}",
-        f"--workers={WORKERS}",
-        "--worker-class=gthread",
-        f"--threads={TUTORIAL_THREADS}",
-        f"--timeout={ours['timeout']}",
-        f"--keep-alive={ours['keepalive']}",
-    ]
-    environment = {"STATIC_FOLDER": str(folder), "GUNICORN_CMD_ARGS": ""}
-    return Launch(command, SERVERS / "tutorial", environment)
+    """With an access log, as all others have one by default."""
+    arguments = (
+        f"--bind={HOST}:{port} --workers={WORKERS} --worker-class=gthread "
+        f"--threads={TUTORIAL_THREADS} --timeout=120 --keep-alive=75 "
+        "--access-logfile=-"
+    )
+    environment = {"STATIC_FOLDER": str(folder), "GUNICORN_CMD_ARGS": arguments}
+    return Launch(GUNICORN, SERVERS / "tutorial", environment)
 
 
-def fastapi(port: int) -> list[str]:
-    server = ["uvicorn", "benchmarks.servers.fastapi.app:app"]
-    return [*server, f"--port={port}", f"--workers={WORKERS}"]
-
-
-def litserve(port: int) -> list[str]:
-    return ["benchmarks.servers.litserve.app", str(port), str(WORKERS)]
-
-
-def bentoml(port: int) -> list[str]:
-    service = "benchmarks.servers.bentoml.service:DigitsService"
-    return ["bentoml", "serve", service, f"--host={HOST}", f"--port={port}"]
-
-
-def mlserver(port: int) -> list[str]:
-    return ["mlserver.cli.main", "start", str(SERVERS / "mlserver")]
-
-
-def peer(
-    module: Callable[[int], list[str]], preparation: str, folder: Path, port: int
-) -> Launch:
-    """Python modules, run in an environment of their own from the root."""
-    python = python_of(SERVERS / module.__name__)
+def baseline(name: str, preparation: str, folder: Path, port: int) -> Launch:
+    """A Python module, run in an environment of its own from the root."""
     environment = {
         "MODEL": str(onnx_model()),
         "PREPARATION": preparation,
         "PUBLIC_URL": f"http://{HOST}:{port}/static/uploads",
         "UPLOADS": str(folder),
-        "PYTHONPATH": str(ROOT),
-        **settings(port, folder),
-    }
-    return Launch([python, "-m", *module(port)], ROOT, environment)
-
-
-def settings(port: int, folder: Path) -> dict[str, str]:
-    """What BentoML and MLServer take from the environment."""
-    return {
         "WORKERS": str(WORKERS),
         "BENTOML_DO_NOT_TRACK": "true",
         "BENTOML_HOME": str(folder / "bentoml"),
-        "MLSERVER_DEBUG": "false",
-        "MLSERVER_HOST": HOST,
-        "MLSERVER_HTTP_PORT": str(port),
-        "MLSERVER_GRPC_PORT": str(free_port()),
-        "MLSERVER_METRICS_PORT": str(free_port()),
-        "MLSERVER_METRICS_DIR": str(folder / "metrics"),
-        "MLSERVER_ENVIRONMENTS_DIR": str(folder / "environments"),
-        "MLSERVER_PARALLEL_WORKERS": str(WORKERS),
     }
+    python = python_of(SERVERS / name.lower())
+    command = BASELINES[name].format(host=HOST, port=port, workers=WORKERS)
+    return Launch([python, "-m", *command.split()], ROOT, environment)
 
 
 def onnx_model() -> Path:
     """The weights of model.keras for ONNX Runtime, exported once for each model."""
-    digest = hashlib.sha256((ROOT / "model.keras").read_bytes()).hexdigest()[:16]
-    target = CACHE / f"model-{digest}.onnx"
+    exporter = SERVERS / "onnx" / "export.py"
+    made_of = (ROOT / "model.keras").read_bytes() + exporter.read_bytes()
+    target = CACHE / f"model-{hashlib.sha256(made_of).hexdigest()[:16]}.onnx"
     if not target.exists():
-        exporter = [python_of(SERVERS / "onnx"), "-m", "benchmarks.servers.onnx.export"]
-        finish([*exporter, str(target)])
+        python, module = python_of(exporter.parent), "benchmarks.servers.onnx.export"
+        finish([python, "-m", module, str(target)])
     return target
 
 
@@ -141,18 +101,8 @@ def free_port() -> int:
 
 
 # By the name that --servers knows them by.
-ALL = {
-    "this service": Server(this_service, is_ours=True),
-    "tutorial": Server(tutorial, is_ours=False),
-} | {
-    f"{name}, {preparation} preparation": Server(
-        partial(peer, module, preparation), is_ours=preparation == "our"
-    )
-    for name, module in {
-        "FastAPI": fastapi,
-        "LitServe": litserve,
-        "BentoML": bentoml,
-        "MLServer": mlserver,
-    }.items()
+ALL: dict[str, Start] = {OURS: partial(service_in, ROOT), "tutorial": tutorial} | {
+    f"{name}, {preparation} preparation": partial(baseline, name, preparation)
+    for name in BASELINES
     for preparation in ("usual", "our")
 }

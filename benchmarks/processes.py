@@ -1,49 +1,33 @@
-"""CPU time and memory of a process and all below it, from Linux's /proc."""
+"""CPU time and memory of a process and all below it."""
 
-import os
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from pathlib import Path
 
-TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-# A process may end while it is looked at.
-GONE = (FileNotFoundError, ProcessLookupError)
+import psutil
+
+
+def tree(root: int) -> Iterator[tuple[int, psutil.Process]]:
+    """The process and all below it, by number."""
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(root)
+        for process in [parent, *parent.children(recursive=True)]:
+            yield process.pid, process
 
 
 def tree_cpu_seconds(root: int) -> float:
     """CPU time so far, also of those that ended."""
-    ticks = (sum(map(int, stats[11:15])) for _, stats in tree(root))
-    return sum(ticks) / TICKS_A_SECOND
+    # All but the time spent waiting for a disk.
+    return total(root, lambda process: sum(process.cpu_times()[:4]))
 
 
 def tree_memory_mb(root: int) -> float:
     """Proportional: what several share is divided among them."""
-    megabytes = 0.0
-    for process, _ in tree(root):
-        with suppress(*GONE):
-            megabytes += memory_mb(process)
-    return megabytes
+    return total(root, lambda process: process.memory_full_info().pss / 1e6)
 
 
-def memory_mb(process: int) -> float:
-    text = Path(f"/proc/{process}/smaps_rollup").read_text()
-    return int(re.search(r"\nPss: *(\d+) kB", text)[1]) / 1000
-
-
-def tree(root: int) -> Iterator[tuple[int, list[str]]]:
-    """The processes with their fields of /proc/*/stat from the third one on."""
-    stats = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(*GONE):
-            # The name in parentheses, which may hold spaces, is the second field.
-            fields = path.read_text().rpartition(")")[2].split()
-            stats[int(path.parent.name)] = fields
-    parents = {process: int(fields[1]) for process, fields in stats.items()}
-    return ((p, stats[p]) for p in stats if is_below(p, root, parents))
-
-
-def is_below(process: int | None, root: int, parents: dict[int, int]) -> bool:
-    while process is not None and process != root:
-        process = parents.get(process)
-    return process == root
+def total(root: int, figure: Callable[[psutil.Process], float]) -> float:
+    summed = 0.0
+    for _, process in tree(root):
+        with suppress(psutil.NoSuchProcess):
+            summed += figure(process)
+    return summed

@@ -1,26 +1,27 @@
 """Start a server, wait until it is ready, stop it."""
 
-import os
-import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from benchmarks import launches
-from benchmarks.client import NoAnswer, ask, multipart
+import psutil
+
+from benchmarks.client import NoAnswer, first_class, multipart
 from benchmarks.environments import ENVIRONMENT
-from benchmarks.processes import tree_cpu_seconds
+from benchmarks.launches import Start, free_port
+from benchmarks.processes import tree, tree_cpu_seconds
 
 # The import of TensorFlow alone takes half a minute on a busy machine.
 START_SECONDS, STOP_SECONDS = 180, 30
-ASK_EVERY_SECONDS = 0.02
-# A worker that still starts keeps a core busy; one that rests uses less than this.
+POLL_SECONDS = 0.02
+# Of a server's log, where something goes wrong.
+LOG_CHARACTERS = 3000
+# A worker that still starts keeps a core busy; one that rests uses less.
 REST_SECONDS, REST_CPU_SECONDS, SETTLE_SECONDS = 0.5, 0.05, 30
 # In memory: on ext4 a new file costs 0.05 ms, but a millisecond in the minute after the
 # thousands of the server before were deleted, as it passes over each of those.
@@ -34,69 +35,51 @@ class Running(NamedTuple):
 
 
 @contextmanager
-def running(server: launches.Server) -> Iterator[Running]:
-    port = launches.free_port()
-    with scratch_folder() as folder, error_log() as log:
-        launch = server.start(Path(folder), port)
+def running(start: Start) -> Iterator[Running]:
+    port = free_port()
+    with scratch_folder() as folder, (folder / "log").open("w") as log:
+        launch = start(folder, port)
+        environment = {**ENVIRONMENT, "TMPDIR": str(folder), **launch.environment}
         began = time.perf_counter()
-        with started(launch, log) as process:
-            try:
-                yield Running(process, port, began)
-            finally:
-                stop(process)
-
-
-def scratch_folder() -> TemporaryDirectory:
-    return TemporaryDirectory(dir=SCRATCH)
+        process = subprocess.Popen(
+            launch.command, cwd=launch.folder, env=environment, stdout=log, stderr=log
+        )
+        try:
+            yield Running(process, port, began)
+        except BaseException:
+            sys.stderr.write((folder / "log").read_text()[-LOG_CHARACTERS:])
+            raise
+        finally:
+            stop(process)
 
 
 @contextmanager
-def error_log() -> Iterator:
-    """A file that is shown only if something goes wrong."""
-    with TemporaryFile() as log:
-        try:
-            yield log
-        except BaseException:
-            log.seek(0)
-            shutil.copyfileobj(log, sys.stderr.buffer)
-            raise
-
-
-def started(launch: launches.Launch, log, **pipes) -> subprocess.Popen:
-    return subprocess.Popen(
-        launch.command,
-        cwd=launch.folder,
-        env={
-            **os.environ,
-            **ENVIRONMENT,
-            "TMPDIR": SCRATCH,
-            **launch.environment,
-        },
-        stderr=log,
-        start_new_session=True,
-        **{"stdout": subprocess.DEVNULL, **pipes},
-    )
+def scratch_folder() -> Iterator[Path]:
+    with TemporaryDirectory(dir=SCRATCH) as folder:
+        yield Path(folder)
 
 
 def stop(process: subprocess.Popen) -> None:
+    processes = list(tree(process.pid))
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
     # Whatever its workers left behind would disturb the next one.
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    for _, left_over in processes:
+        with suppress(psutil.NoSuchProcess):
+            left_over.kill()
     process.wait()
 
 
 def seconds_to_first_answer(server: Running, picture: bytes) -> float:
     request = multipart(picture, server.port)
     while server.process.poll() is None:
-        with suppress(NoAnswer, OSError):
-            ask(server.port, request)
+        with suppress(OSError):
+            first_class(server.port, request)
             return time.perf_counter() - server.began
         if time.perf_counter() - server.began > START_SECONDS:
             raise NoAnswer(f"it does not answer within {START_SECONDS} s")
-        time.sleep(ASK_EVERY_SECONDS)  # asking takes CPU from what is starting
+        time.sleep(POLL_SECONDS)  # asking takes CPU from what is starting
     raise NoAnswer("it ended before its first answer")
 
 
@@ -104,7 +87,7 @@ def settle(process: subprocess.Popen) -> None:
     """Until all workers rest: then all have started."""
     used, deadline = tree_cpu_seconds(process.pid), time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
-        time.sleep(REST_SECONDS)  # the time over which rest is judged
+        time.sleep(REST_SECONDS)
         before, used = used, tree_cpu_seconds(process.pid)
         if used - before < REST_CPU_SECONDS:
             return

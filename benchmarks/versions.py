@@ -11,23 +11,24 @@ import sys
 import time
 from contextlib import ExitStack
 from functools import partial
+from itertools import product
 from pathlib import Path
-from statistics import mean, median, stdev
+from statistics import mean, stdev
 
-from benchmarks import launches
 from benchmarks.client import multipart
-from benchmarks.report import Figures
+from benchmarks.launches import service_in
+from benchmarks.markdown import table
 from benchmarks.running import Running, running, seconds_to_first_answer, settle
-from benchmarks.throughput import DIGIT, SIZES, jpeg, measure
+from benchmarks.throughput import DIGIT, SIZES, Figures, jpeg, measure, medians
 
 # With fewer there is no error to be told.
 ROUNDS, LEAST_ROUNDS = 6, 2
 CONNECTIONS, TURNS, SECONDS = 16, 4, 0.5
+COLUMNS = "size | version | CPU a request | requests/s | CPU, ms | p99, ms | failed"
 
 
 def started(version: Path, stack: ExitStack) -> Running:
-    start = partial(launches.service_in, version)
-    server = stack.enter_context(running(launches.Server(start, is_ours=True)))
+    server = stack.enter_context(running(partial(service_in, version)))
     seconds_to_first_answer(server, jpeg(SIZES[0]))
     return server
 
@@ -60,37 +61,27 @@ def in_turns(servers: list[Running], picture: bytes, options) -> list[Figures]:
     return [medians(figures) for figures in turns]
 
 
-def medians(figures: list[Figures]) -> Figures:
-    typical = Figures(*map(median, zip(*figures, strict=True)))
-    return typical._replace(failed=sum(one.failed for one in figures))
-
-
-def ratio(values: list[float], first: list[float]) -> str:
-    logarithms = [math.log(a / b) for a, b in zip(values, first, strict=True)]
+def ratio(rounds: list[tuple[Figures, Figures]], what: str) -> str:
+    """What a version does for the first one's one."""
+    logarithms = [math.log(getattr(f, what) / getattr(g, what)) for f, g in rounds]
     error = stdev(logarithms) / math.sqrt(len(logarithms))
     return f"{math.exp(mean(logarithms)):.3f} ± {error:.3f}"
 
 
-def report(rounds: list[dict], options) -> None:
-    print(
-        "| size | version | CPU a request | requests/s | CPU, ms | p99, ms | failed |"
-    )
-    print("|---|---|---|---|---|---|---|")
-    for size in options.sizes:
-        first = [done[size, 0] for done in rounds]
-        for number, version in enumerate(options.versions):
-            figures = [done[size, number] for done in rounds]
-            cells = [
-                ratio([f.cpu_ms for f in figures], [f.cpu_ms for f in first]),
-                ratio(
-                    [f.requests_a_second for f in figures],
-                    [f.requests_a_second for f in first],
-                ),
-                f"{median(f.cpu_ms for f in figures):.3g}",
-                f"{median(f.p99_ms for f in figures):.3g}",
-                f"{sum(f.failed for f in figures):g}",
-            ]
-            print(f"| {size} | {version} | {' | '.join(cells)} |")
+def row(figures: list[Figures], first: list[Figures]) -> list[str]:
+    rounds = list(zip(figures, first, strict=True))
+    cells = [ratio(rounds, "cpu_ms"), ratio(rounds, "requests_a_second")]
+    typical = medians(figures)
+    numbers = f"{typical.cpu_ms:.3g}", f"{typical.p99_ms:.3g}", f"{typical.failed:g}"
+    return [*cells, *numbers]
+
+
+def report(rounds: list[dict], options) -> str:
+    rows = []
+    for size, (number, version) in product(options.sizes, enumerate(options.versions)):
+        figures, first = ([done[size, n] for done in rounds] for n in (number, 0))
+        rows.append([size, version, *row(figures, first)])
+    return table(COLUMNS.split(" | "), rows)
 
 
 def main() -> None:
@@ -107,7 +98,7 @@ def main() -> None:
         now = time.strftime("%H:%M:%S")
         print(f"{now} round {number} of {options.rounds}", file=sys.stderr)
         rounds.append(one_round(options))
-    report(rounds, options)
+    print(report(rounds, options))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What every peer does with an upload: prepare, read, rank, save, answer.
+"""What every baseline does with an upload: prepare, classify, save, rank, answer.
 
 MODEL names the ONNX file, UPLOADS the folder for the pictures, PUBLIC_URL what stands
 before their names, PREPARATION whether a picture is prepared the usual way or as this
@@ -14,26 +14,30 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-CLASS = list("0123456789")
-EXTENSION = {"JPEG": "jpg", "PNG": "png"}
+from recognition.decoding import EXTENSIONS, decode
+from recognition.framing import ModelInput, model_inputs
+from settings import MAX_PIXELS
+
 UPLOADS = Path(os.environ["UPLOADS"])
 PUBLIC_URL = os.environ["PUBLIC_URL"]
 
 
-def usually(data: bytes) -> tuple[np.ndarray, None, str]:
-    """What tutorials do, without their copy on disk that is read again."""
+def usual_preparation(data: bytes) -> tuple[ModelInput, str]:
     image = Image.open(BytesIO(data))
     pixels = np.asarray(image.convert("RGB").resize((90, 140)), np.float32) / 255
-    return pixels, None, image.format
+    return ModelInput(pixels, None), image.format
 
 
-if os.environ["PREPARATION"] == "our":
-    from preprocessing import prepare
-else:
-    prepare = usually
+def our_preparation(data: bytes) -> tuple[ModelInput, str]:
+    picture = decode(data, MAX_PIXELS)
+    return next(model_inputs(picture)), picture.format
 
 
-class Digits:
+IS_OURS = os.environ["PREPARATION"] == "our"
+prepare = our_preparation if IS_OURS else usual_preparation
+
+
+class Model:
     def __init__(self) -> None:
         options = onnxruntime.SessionOptions()
         # Two workers on two cores: more threads would only wait for each other.
@@ -42,19 +46,23 @@ class Digits:
             os.environ["MODEL"], options, providers=["CPUExecutionProvider"]
         )
 
-    def answer(self, data: bytes) -> dict:
-        pixels, box, picture_format = prepare(data)
-        (probabilities,), *_ = self.session.run(None, {"picture": pixels[None]})
-        name = f"{secrets.token_hex(16)}.{EXTENSION[picture_format]}"
-        (UPLOADS / name).write_bytes(data)
-        return {
-            "classification_result": ranked(probabilities),
-            "image_url": f"{PUBLIC_URL}/{name}",
-            "box": box and box._asdict(),
-        }
+    def classify(self, pixels: np.ndarray) -> np.ndarray:
+        """float32 (n, 140, 90, 3) → probabilities (n, 10)."""
+        return self.session.run(None, {"picture": pixels})[0]
 
 
-def ranked(probabilities: np.ndarray) -> list[dict]:
-    percent = (100 * probabilities.astype(float)).tolist()
+def answer(
+    data: bytes, prepared: tuple[ModelInput, str], probabilities: np.ndarray
+) -> dict:
+    (_, box), picture_format = prepared
+    name = f"{secrets.token_hex(16)}.{EXTENSIONS[picture_format][0]}"
+    (UPLOADS / name).write_bytes(data)
+    percent = (100 * probabilities.astype(float)).round(2).tolist()
     ranking = np.argsort(-probabilities, kind="stable").tolist()
-    return [{"class": CLASS[i], "prob": round(percent[i], 2)} for i in ranking]
+    return {
+        "classification_result": [
+            {"class": str(digit), "prob": percent[digit]} for digit in ranking
+        ],
+        "image_url": f"{PUBLIC_URL}/{name}",
+        "box": box and box._asdict(),
+    }

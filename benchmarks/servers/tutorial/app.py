@@ -1,9 +1,6 @@
-"""The app that tutorials on serving a Keras model write, as a peer to measure against.
+"""The app that tutorials on serving a Keras model write, with its weaknesses.
 
-Its weaknesses are kept on purpose: MODEL.predict for each picture, a stretched resize
-that ignores transparency and orientation, timestamps as names, an upload that stays
-when it cannot be read, paths that depend on the folder it is started in (this one).
-STATIC_FOLDER names the folder for its uploads, so that none land in the repository.
+It is run in this folder; STATIC_FOLDER names the one for its uploads.
 """
 
 import os
@@ -26,11 +23,6 @@ CLASS = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]
 CLASS_LEN = len(CLASS)
 ALLOWED_EXT = ["jpg", "jpeg", "png"]
 MODEL = load_model("../../../model.keras")
-
-
-@app.route("/")
-def index():
-    return jsonify({"message": "Digit Recognition API"})
 
 
 @app.route("/predict", methods=["POST"])

@@ -4,7 +4,7 @@ import sys
 
 from rapidocr_onnxruntime import RapidOCR
 
-from benchmarks.peers.protocol import answer_each, first_digit, versions_of
+from benchmarks.baselines import first_digit
 
 IS_WHOLE = "--recognition-only" not in sys.argv
 ENGINE = RapidOCR()
@@ -12,9 +12,5 @@ ENGINE = RapidOCR()
 
 def read(path: str) -> int | None:
     lines, _ = ENGINE(path, use_det=IS_WHOLE, use_cls=IS_WHOLE)
-    # A line is a text and how sure it is, after its box where it was looked for.
+    # A line is a text and its score, after its box where it was looked for.
     return first_digit("".join(line[-2] for line in lines or []))
-
-
-if __name__ == "__main__":
-    answer_each(read, versions_of("rapidocr-onnxruntime", "onnxruntime"))

@@ -1,0 +1,5 @@
+"""digit-recognizer-py with the network it ships."""
+
+from digit_recognizer import DigitRecognizer
+
+read = DigitRecognizer().predict
