@@ -56,9 +56,9 @@ def test_colour_that_changes_slowly_over_the_page_is_no_ink(period, is_ink):
 
 
 def test_noise_on_black_paper_is_not_amplified():
-    noisy = even(10) + np.random.default_rng(0).normal(0, 2, (64, 64))
-    background, _ = estimate_background(noisy.astype(np.float32))
-    assert (noisy / background).std() < 0.1
+    noisy = 10 - 4 * np.random.default_rng(0).random((64, 64), np.float32) ** 2
+    background, _ = estimate_background(noisy)
+    assert (noisy / background).std() < 0.058
 
 
 def test_ink_on_dark_paper_is_measured_against_the_paper():
@@ -87,6 +87,26 @@ def test_shades_between_are_no_two_tones(deviation, has_two):
     page[::2] += deviation
     page[1::2] -= deviation
     assert (two_tones(page) is not None) == has_two
+
+
+def hatched(stroke: int, gap: int, side: int) -> np.ndarray:
+    page = even(200, side)
+    page[:, np.arange(side) % (stroke + gap) < stroke] = 20
+    return page
+
+
+@pytest.mark.parametrize(("side", "has_two"), [(100, True), (140, False)])
+def test_the_finest_hatching_has_two_tones_in_small_pictures(side, has_two):
+    assert (two_tones(hatched(1, 1, side)) is not None) == has_two
+
+
+@pytest.mark.parametrize(("stroke", "gap", "is_seen"), [(3, 12, True), (4, 10, False)])
+def test_paper_is_seen_between_strokes_unless_they_are_close(stroke, gap, is_seen):
+    page = hatched(stroke, gap, 140)
+    bands = np.arange(140) // 20 % 2 == 0
+    page[bands] += 100 * (page[bands] < 200)  # else it would have two tones
+    background, _ = estimate_background(page)
+    assert (background.mean() > 197) == is_seen
 
 
 @pytest.mark.parametrize(("height", "is_paper"), [(17, False), (18, True)])
@@ -158,6 +178,11 @@ def test_noise_does_not_make_the_paper_look_lighter():
     noise = np.random.default_rng(0).normal(1, 0.1, (64, 64)).astype(np.float32)
     ink = ink_map(noise, close(closing_thumbnail(noise), 9))
     assert np.median(ink) < 0.06
+
+
+def test_noise_of_a_larger_picture_is_averaged():
+    noise = np.random.default_rng(0).normal(1, 0.1, (140, 140)).astype(np.float32)
+    assert np.median(ink_map(noise, closings(noise)[0])) < 0.035
 
 
 def test_hairlines_outlive_the_smoothing():
