@@ -11,20 +11,12 @@ from flask_cors import CORS
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+import settings
 from labelling import label_pictures
+from recognition import decoding
 from recognition.batching import Abandoned, BatchingRecogniser, Busy
-from recognition.decoding import EXTENSIONS, InvalidImage, TooLarge, extension_of
+from recognition.decoding import InvalidImage
 from recognition.inference import Recogniser, keras
-from settings import (
-    MAX_PIXELS,
-    MAX_REQUEST_SECONDS,
-    MAX_UPLOAD_BYTES,
-    MAX_WAIT_SECONDS,
-    PORT,
-    TRUSTED_PROXIES,
-    UPLOADS_MAX_AGE_DAYS,
-    UPLOADS_MAX_BYTES,
-)
 from uploads import (
     SlowClients,
     StorageFull,
@@ -40,7 +32,7 @@ warnings.filterwarnings("ignore", module="PIL")
 ROOT = Path(__file__).parent
 CLASS = list("0123456789")
 CLASS_LEN = len(CLASS)
-ALLOWED_EXT = {extension for known in EXTENSIONS.values() for extension in known}
+ALLOWED_EXT = decoding.ALLOWED_EXTENSIONS
 # What a multipart form may hold besides the file: boundaries, headers, small fields.
 FORM_BYTES = 1_000_000
 RETRY_AFTER_SECONDS = 5
@@ -54,7 +46,10 @@ PAGE_HEADERS = {
 
 MODEL = keras.models.load_model(ROOT / "model.keras", compile=False)
 RECOGNISER = BatchingRecogniser(
-    Recogniser(MODEL), MAX_UPLOAD_BYTES, MAX_PIXELS, MAX_WAIT_SECONDS
+    Recogniser(MODEL),
+    settings.MAX_UPLOAD_BYTES,
+    settings.MAX_PIXELS,
+    settings.MAX_WAIT_SECONDS,
 )
 
 
@@ -69,22 +64,21 @@ class Service(Flask):
 
 app = Service(__name__)
 # Werkzeug refuses a body as soon as it has reached this.
-app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD_BYTES + FORM_BYTES + 1
+app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_BYTES + FORM_BYTES + 1
 app.json.sort_keys = False
 app.extensions["recogniser"] = RECOGNISER
 app.cli.add_command(label_pictures)
 CORS(app, expose_headers="Retry-After")
-app.wsgi_app = SlowClients(app.wsgi_app, MAX_REQUEST_SECONDS, MAX_UPLOAD_BYTES)
-if TRUSTED_PROXIES:
-    app.wsgi_app = ProxyFix(
-        app.wsgi_app,
-        x_for=TRUSTED_PROXIES,
-        x_proto=TRUSTED_PROXIES,
-        x_host=TRUSTED_PROXIES,
-        x_prefix=TRUSTED_PROXIES,
-    )
+app.wsgi_app = SlowClients(app.wsgi_app, settings.MAX_REQUEST_SECONDS)
+if count := settings.TRUSTED_PROXIES:
+    believed = dict.fromkeys(("x_for", "x_proto", "x_host", "x_prefix"), count)
+    app.wsgi_app = ProxyFix(app.wsgi_app, **believed)
 
-UPLOADS = Uploads(ROOT / "static" / "uploads", UPLOADS_MAX_BYTES, UPLOADS_MAX_AGE_DAYS)
+UPLOADS = Uploads(
+    ROOT / "static" / "uploads",
+    settings.UPLOADS_MAX_BYTES,
+    settings.UPLOADS_MAX_AGE_DAYS,
+)
 
 
 @app.get("/")
@@ -112,7 +106,7 @@ def predict():
     with uploaded_file(request) as (filename, file):
         if not filename:
             abort(400, "No file uploaded")
-        extension = extension_of(filename)
+        extension = decoding.extension_of(filename)
         if extension not in ALLOWED_EXT:
             abort(400, "Not allowed file extension.")
         is_saved = wants_saving()
@@ -130,7 +124,7 @@ def predict():
 
 def save(file: BinaryIO, extension: str, picture_format: str) -> str:
     """Store an upload under an extension of its format, and return its address."""
-    known = EXTENSIONS[picture_format]
+    known = decoding.EXTENSIONS[picture_format]
     name = UPLOADS.save(file, extension if extension in known else known[0])
     return f"{request.scheme}://{request.host}{request.root_path}/static/uploads/{name}"
 
@@ -161,12 +155,14 @@ def http_error(error):
 
 @app.errorhandler(RequestEntityTooLarge)
 def too_many_bytes(error):
-    return {"error": f"A file may have at most {MAX_UPLOAD_BYTES:,} bytes."}, 413
+    return {
+        "error": f"A file may have at most {settings.MAX_UPLOAD_BYTES:,} bytes."
+    }, 413
 
 
 @app.errorhandler(InvalidImage)
 def invalid_image(error):
-    status = 413 if isinstance(error, TooLarge) else 400
+    status = 413 if isinstance(error, decoding.TooLarge) else 400
     return {"error": str(error)}, status  # this text alone is written for the client
 
 
@@ -198,4 +194,4 @@ def shield_pictures(response):
 
 if __name__ == "__main__":
     UPLOADS.request_cleanup()
-    app.run(host="0.0.0.0", port=PORT, debug=False, threaded=True)
+    app.run(host="0.0.0.0", port=settings.PORT, debug=False, threaded=True)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from html import escape
 from io import BytesIO
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple, TextIO
@@ -24,25 +24,22 @@ from PIL import Image, ImageDraw
 
 from recognition.batching import BatchingRecogniser
 from recognition.decoding import (
-    EXTENSIONS,
     InvalidImage,
     check_bytes,
     decode,
-    extension_of,
+    has_allowed_extension,
 )
 from settings import cores
 
 # A file name may hold any bytes, and they are written as they are.
 ANY_BYTES = {"encoding": "utf-8", "errors": "surrogateescape"}
-# Pictures that a thread takes at once, and chunks that are read ahead of the one that
-# is written next.
+# Pictures that a thread takes together, and how many such chunks are read ahead of the
+# one that is written next, so that memory stays flat.
 CHUNK, AHEAD = 16, 32
-# A page of more is slow to open, and whoever looks through it has seen enough.
-MOST_SHOWN = 5000
+# A longer page is slow to open, and nobody looks through it.
+MAX_SHOWN = 5000
 # Longest side of a picture in the report, in pixels: about a kilobyte.
 THUMBNAIL_SIDE = 112
-FRAME = "#e00"
-
 REPORT_HEAD = """\
 <!doctype html>
 <html lang="en">
@@ -61,6 +58,7 @@ b { font-size: 1.4rem }
 small { display: block }
 </style>
 """
+HEADER = "path,class,prob,box,error\n"
 
 
 class Row(NamedTuple):
@@ -72,8 +70,8 @@ class Row(NamedTuple):
     box: str = ""
     error: str = ""
 
-
-HEADER = "path,class,prob,box,error\n"
+    def certainty(self) -> float:
+        return -1 if self.error else float(self.percent)
 
 
 def check_folder(_context, _option, path: str | None) -> str | None:
@@ -83,22 +81,20 @@ def check_folder(_context, _option, path: str | None) -> str | None:
     return path
 
 
+WRITABLE = {
+    "type": click.Path(dir_okay=False, writable=True),
+    "callback": check_folder,
+}
+
+
 @click.command("classify")
 @click.argument(
     "paths", nargs=-1, required=True, type=click.Path(exists=True, readable=False)
 )
 @click.option(
-    "--output",
-    type=click.Path(dir_okay=False, writable=True),
-    callback=check_folder,
-    help="The CSV file, otherwise printed; one that exists is continued.",
+    "--output", **WRITABLE, help="The CSV file; an existing one is continued."
 )
-@click.option(
-    "--html",
-    type=click.Path(dir_okay=False, writable=True),
-    callback=check_folder,
-    help=f"A page with the {MOST_SHOWN:,} least sure, to look through.",
-)
+@click.option("--html", **WRITABLE, help=f"A page of the {MAX_SHOWN:,} least certain.")
 @with_appcontext
 def label_pictures(paths, output, html):
     """Label pictures: files, and folders with all that they hold, but for what is
@@ -114,10 +110,11 @@ def label_pictures(paths, output, html):
         done.add(row.path)
     count = sum(path not in done for path in found(paths))
     new = (path for path in found(paths) if path not in done)
-    pool = ThreadPoolExecutor(cores())
-    with opened(output) as file, pool, progress(count) as bar:
+    pool, is_hidden = ThreadPoolExecutor(cores()), not sys.stderr.isatty()
+    bar = click.progressbar(length=count, file=sys.stderr, hidden=is_hidden)
+    with opened(output) as file, pool, bar:
         write = row_writer(file)
-        for rows in in_order(pool, partial(label_all, recogniser), chunks(new)):
+        for rows in in_order(pool, partial(label_all, recogniser), new):
             for row in rows:
                 write(row)
                 summary.add(row)
@@ -130,7 +127,7 @@ def label_pictures(paths, output, html):
 
 
 class Summary:
-    """How many rows there are, and those to look at first."""
+    """How many rows there are, and the least certain of them."""
 
     def __init__(self) -> None:
         self.total = self.failed = 0
@@ -140,53 +137,31 @@ class Summary:
         self.total += 1
         self.failed += bool(row.error)
         self._kept.append(row)
-        if len(self._kept) > 2 * MOST_SHOWN:
-            self._kept = self.least_sure()
+        if len(self._kept) > 2 * MAX_SHOWN:
+            self._kept = self.least_certain()
 
     def __str__(self) -> str:
         return f"{self.total:,} pictures, {self.failed:,} failed"
 
-    def least_sure(self) -> list[Row]:
-        return heapq.nsmallest(MOST_SHOWN, self._kept, key=sureness)
-
-
-def sureness(row: Row) -> float:
-    return -1 if row.error else float(row.percent)
-
-
-# Paths
+    def least_certain(self) -> list[Row]:
+        return heapq.nsmallest(MAX_SHOWN, self._kept, key=Row.certainty)
 
 
 def found(paths: Iterable[str]) -> Iterator[str]:
     """Files as they are named, and what folders hold, sorted in each."""
-    for path in paths:
-        if os.path.isdir(path):
-            yield from held(path)
-        else:
-            yield path
+    return chain.from_iterable(
+        files_in(path) if os.path.isdir(path) else [path] for path in paths
+    )
 
 
-def held(top: str) -> Iterator[str]:
+def files_in(top: str) -> Iterator[str]:
     refused = []
     for folder, subfolders, names in os.walk(top, onerror=refused.append):
         subfolders.sort()
-        for name in sorted(names):
-            if is_allowed(name):
-                yield os.path.join(folder, name)
+        for name in filter(has_allowed_extension, sorted(names)):
+            yield os.path.join(folder, name)
     # Opening these fails, which becomes a row that says so.
     yield from (error.filename for error in refused)
-
-
-def is_allowed(name: str) -> bool:
-    return any(extension_of(name) in known for known in EXTENSIONS.values())
-
-
-def chunks(paths: Iterator[str]) -> Iterator[list[str]]:
-    while chunk := list(islice(paths, CHUNK)):
-        yield chunk
-
-
-# Labels
 
 
 def label_all(recogniser: BatchingRecogniser, paths: list[str]) -> list[Row]:
@@ -200,7 +175,7 @@ def label(recogniser: BatchingRecogniser, path: str) -> Row:
         return Row(path, error="The file cannot be read: It is a pipe.")
     try:
         with open(path, "rb") as file:
-            if not is_allowed(path):
+            if not has_allowed_extension(path):
                 return Row(path, error="Not allowed file extension.")
             data = file.read(recogniser.max_bytes + 1)
         check_bytes(len(data), recogniser.max_bytes)
@@ -215,11 +190,11 @@ def label(recogniser: BatchingRecogniser, path: str) -> Row:
 
 
 def in_order(pool: Executor, function: Callable, items: Iterable) -> Iterator:
-    """Like map, but takes only so many items that memory stays flat."""
-    waiting = deque()
+    """Like map over chunks of the items, of which it takes only a few ahead."""
+    items, waiting = iter(items), deque()
     try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
+        while chunk := list(islice(items, CHUNK)):
+            waiting.append(pool.submit(function, chunk))
             while waiting and (len(waiting) > AHEAD or waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
@@ -227,15 +202,6 @@ def in_order(pool: Executor, function: Callable, items: Iterable) -> Iterator:
     finally:
         for future in waiting:
             future.cancel()
-
-
-def progress(count: int):
-    return click.progressbar(
-        length=count, file=sys.stderr, hidden=not sys.stderr.isatty()
-    )
-
-
-# The CSV file
 
 
 @contextmanager
@@ -287,17 +253,14 @@ def complete_records(file: TextIO) -> Iterator[tuple[list[str], int]]:
         size = 0
 
 
-# The report
-
-
 def write_report(path: str, summary: Summary, pool: Executor, max_pixels: int) -> None:
-    rows = summary.least_sure()
+    rows = summary.least_certain()
     with open(path, "w", **ANY_BYTES) as file:
         file.write(f"{REPORT_HEAD}<h1>{summary}</h1>\n")
         if len(rows) < summary.total:
-            file.write(f"<p>Shown are the {len(rows):,} least sure.\n")
+            file.write(f"<p>Shown are the {len(rows):,} least certain.\n")
         file.write("<ul>\n")
-        for cards in in_order(pool, partial(cards_of, max_pixels), chunks(iter(rows))):
+        for cards in in_order(pool, partial(cards_of, max_pixels), rows):
             file.write(cards)
         file.write("</ul>\n")
 
@@ -327,7 +290,7 @@ def thumbnail(row: Row, max_pixels: int) -> bytes:
     small = Image.fromarray(picture.pixels).convert("RGB").resize(size)
     if row.box:
         x, y, width, height = (scale * int(side) for side in row.box.split())
-        ImageDraw.Draw(small).rectangle((x, y, x + width, y + height), outline=FRAME)
+        ImageDraw.Draw(small).rectangle((x, y, x + width, y + height), outline="#e00")
     file = BytesIO()
     small.save(file, "WEBP", quality=50)
     return file.getvalue()

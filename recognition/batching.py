@@ -7,6 +7,7 @@ interpreter. A large picture is read in the thread that brought it, a few at a t
 
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,9 +29,11 @@ MAX_BATCH_SIZE = 8
 SMALL_BYTES, SMALL_PIXELS = 65_536, 1_000_000
 # Python holds its lock for a part of the work, so that more would only compete for it.
 LARGE_AT_ONCE = 4
-# Pictures that wait or are read, less than a second's work of phone photos. The server
-# needs more threads than this, so that other requests need not wait.
-MAX_WAITING = 64
+# Pictures that wait or are read: phone photos of three seconds. The server needs more
+# threads than this, so that other requests need not wait.
+MAX_WAITING = 128
+# After so long a wait the answer may no longer be wanted.
+PATIENCE_SECONDS = 1
 # How many of the largest files wait or are read: all are held in memory.
 LARGEST_WAITING = 8
 
@@ -116,8 +119,9 @@ class BatchingRecogniser:
         self, opened: OpenedImage, is_wanted: Callable[[], bool]
     ) -> Recognition:
         pixels = max(opened.decoded_pixels, self.max_pixels // LARGE_AT_ONCE)
+        began = time.monotonic()
         with self._decoded_pixels.spend(pixels, self.max_wait_seconds):
-            if not is_wanted():
+            if time.monotonic() - began > PATIENCE_SECONDS and not is_wanted():
                 raise Abandoned
             return self.recogniser.predict(prepare(decode_opened(opened)))
 

@@ -2,6 +2,8 @@
 
 import re
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from typing import NamedTuple
 from zlib import crc32
@@ -12,6 +14,7 @@ from PIL import ExifTags, Image
 
 # File name extensions of each format.
 EXTENSIONS = {"JPEG": ("jpg", "jpeg"), "PNG": ("png",)}
+ALLOWED_EXTENSIONS = {name for names in EXTENSIONS.values() for name in names}
 
 # Longest side, in pixels, of a decoded picture: a digit that is a tenth as high still
 # has as many pixels as those of MNIST.
@@ -96,6 +99,10 @@ def extension_of(filename: str) -> str:
     return extension.lower() if dot else ""
 
 
+def has_allowed_extension(filename: str) -> bool:
+    return extension_of(filename) in ALLOWED_EXTENSIONS
+
+
 def check_bytes(count: int, max_bytes: int) -> None:
     """Raises InvalidImage for an empty file and TooLarge for one above the limit."""
     if not count:
@@ -111,17 +118,16 @@ def decode(data: bytes, max_pixels: int) -> Picture:
 
 def open_image(data: bytes, max_pixels: int) -> OpenedImage:
     """Read the header, and refuse what is damaged or would take too long to decode."""
-    check_parts(data)
-    try:
+    if data.startswith(PNG_SIGNATURE):
+        check_png_chunks(data)
+    elif data.startswith(JPEG_SIGNATURE):
+        check_jpeg_segments(data)
+    with damage_refused():
         image = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
         size = image.size
         check_size(size, max_pixels)
         # A JPEG can be decoded to a fraction of its size in far less time.
         image.draft(None, fraction_of(size))
-    except InvalidImage:
-        raise
-    except DAMAGED as error:
-        raise unreadable() from error
     # Phones put several JPEGs into one file (MPO); the first is the photo.
     return OpenedImage(image, size, "PNG" if image.format == "PNG" else "JPEG")
 
@@ -129,18 +135,23 @@ def open_image(data: bytes, max_pixels: int) -> OpenedImage:
 def decode_opened(opened: OpenedImage) -> Picture:
     """Raises InvalidImage."""
     image, size, picture_format = opened
-    try:
+    with damage_refused():
         image.load()
         orientation = orientation_of(image)
         pixels = upright(opaque(reduced_samples(image)), orientation)
-    except DAMAGED as error:
-        raise unreadable() from error
     size = size[::-1] if orientation in TURNED else size
     return Picture(pixels, size, picture_format)
 
 
-def unreadable() -> InvalidImage:
-    return InvalidImage("The file is not a JPEG or PNG picture that can be read.")
+@contextmanager
+def damage_refused() -> Iterator[None]:
+    try:
+        yield
+    except InvalidImage:
+        raise
+    except DAMAGED as error:
+        message = "The file is not a JPEG or PNG picture that can be read."
+        raise InvalidImage(message) from error
 
 
 def check_size(size: tuple[int, int], max_pixels: int) -> None:
@@ -155,13 +166,6 @@ def fraction_of(size: tuple[int, int]) -> tuple[int, int]:
     """The size that a JPEG of this size is decoded to."""
     factor = next((f for f in (8, 4, 2) if max(size) >= f * DETAIL_SIDE), 1)
     return max(size[0] // factor, 1), max(size[1] // factor, 1)
-
-
-def check_parts(data: bytes) -> None:
-    if data.startswith(PNG_SIGNATURE):
-        check_png_chunks(data)
-    elif data.startswith(JPEG_SIGNATURE):
-        check_jpeg_segments(data)
 
 
 def check_png_chunks(data: bytes) -> None:

@@ -3,14 +3,14 @@
 import {followPointer, paint} from "./drawing.js";
 import {TEXTS} from "./texts.js";
 
-// In percent. The answers are about as often right as they say: below UNSURE a first
-// answer is more often wrong than right.
+// In percent. The probabilities are calibrated: below UNSURE a first answer is more
+// often wrong than right.
 const SURE = 90, UNSURE = 50;
 // How long the pen must rest before the drawing is sent.
 const PAUSE_MS = 120;
 // The service makes use of 280 pixels a side.
 const DRAWING_SIDE = 280, CONVERTED_SIDE = 1600;
-// What is sent as it is. The name of the user's own file is nobody's business.
+// Types that are sent as they are; the user's own file name is not sent.
 const NAMES = {"image/jpeg": "picture.jpg", "image/png": "picture.png"};
 // Between the digit and the frame around it, a share of the picture's longer side.
 const ROOM_SHARE = 0.015;
@@ -23,7 +23,7 @@ const picture = byId("picture");
 const drawing = byId("drawing");
 
 const EMPTY = {strokes: [], file: null};
-// What is asked now, and what was before it, for undo.
+// The current input, and the earlier ones, for undo.
 let question = EMPTY;
 const before = [];
 let asking = new AbortController();
@@ -227,7 +227,7 @@ function percent(prob) {
   return (prob / 100).toLocaleString(language, format);
 }
 
-// Nothing is wholly sure.
+// No answer is certain.
 function sureness(prob) {
   const most = 99.9;
   return prob > most ? TEXTS[language].over(percent(most)) : percent(prob);
@@ -244,7 +244,7 @@ function remembered() {
   try {
     return localStorage.language;
   } catch {
-    return undefined;  // the browser was told to keep nothing
+    return undefined;  // storage is disabled in this browser
   }
 }
 

@@ -1,4 +1,4 @@
-"""The page in a headless Chromium, and what a visitor does with it."""
+"""The page in a headless Chromium, and the actions of a visitor."""
 
 import shutil
 from base64 import b64encode
@@ -101,6 +101,6 @@ class Page:
         return self.find("digit").text
 
     def sentence(self, kind: str) -> str:
-        """What is said, once it is of this kind."""
+        """The sentence shown, once it is of this kind."""
         self.wait(lambda: self.find("answered").get_attribute("data-kind") == kind)
         return self.find("sentence").text

@@ -1,3 +1,4 @@
+import resource
 from contextlib import ExitStack
 from io import BytesIO
 
@@ -7,6 +8,9 @@ from server import running_server
 
 import app as service
 from uploads import Uploads
+
+# Above what the test run itself may be writing into a log.
+LARGEST_FILE = 4_000_000
 
 
 @pytest.fixture
@@ -41,3 +45,12 @@ def start_server():
 @pytest.fixture(scope="session")
 def server(start_server):
     return start_server(WEB_CONCURRENCY="2")
+
+
+@pytest.fixture
+def full_disk():
+    """No file may grow beyond a limit, so that a write fails half way."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)

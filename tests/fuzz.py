@@ -1,9 +1,9 @@
-"""Look for picture bytes on which the service fails, guided by coverage (atheris).
+"""Fuzz the decoding and recognition of pictures, guided by coverage (atheris).
 
 python -m tests.fuzz [--seconds SECONDS] [--seed SEED]
 
-Prints how many were tried. Whatever is not answered as a picture or refused as none is
-a crash, which is shown with the bytes, and the script exits with another code than 0.
+Prints how many inputs were tried. Any exception but InvalidImage is a crash: it is
+printed with the bytes, and the exit status is not 0.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import app as service
 from tests.hostile_pictures import chunk, good_pictures, polyglots
 
 MAX_BYTES = 100_000
-# Larger ones only take longer.
+# Larger pictures only take longer.
 MAX_PIXELS = 1_000_000
 
 

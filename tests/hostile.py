@@ -1,4 +1,4 @@
-"""Send what no honest client sends, and print how the service bore it, in Markdown.
+"""Send crafted, damaged and malformed requests, and print a table in Markdown.
 
 python -m tests.hostile [--archive FILE.zip] [--damaged COUNT] [--seed SEED]
 
@@ -28,10 +28,10 @@ from tests.hostile_requests import file_names, heads, multiparts, upload
 from tests.server import ROOT, Server, running_server
 
 MOST_SECONDS, MOST_MEGABYTES = 2.0, 300
-# Nothing of these may be in an answer.
+# None of these may be in an answer.
 INTERNALS = [b"Traceback", b"site-packages", b".py", str(ROOT).encode(), b"Error:"]
 LENGTH = re.compile(rb"\r\nContent-Length: (\d+)")
-# No room and too busy are answers by design.
+# Storage full and too busy are valid answers.
 BY_DESIGN = {503, 507}
 
 
@@ -66,8 +66,8 @@ def complaint(status: int | None, seconds: float, answer: bytes) -> str:
         return "a failure"
     head, _, body = answer.partition(b"\r\n\r\n")
     if status >= 400 and b"\r\nContent-Type: text/html" in head:
-        return ""  # no request: gunicorn refuses it before it reaches the service
-    # What is left of a request that is longer than it says is refused as another.
+        return ""  # gunicorn refuses what is not valid HTTP itself
+    # What exceeds the declared length is refused as a request of its own.
     length = int(LENGTH.search(head)[1])
     if status >= 400 and not is_refusal(body[:length]):
         return "no JSON"

@@ -1,4 +1,4 @@
-"""Pictures that are damaged, made to take long, or something else as well."""
+"""Damaged pictures, crafted ones that are expensive to decode, and polyglots."""
 
 import random
 import struct
@@ -173,7 +173,7 @@ def odd_sizes() -> Cases:
         parts = [chunk(b"IHDR", head), chunk(b"IDAT", zeros(9)), chunk(b"IEND")]
         yield f"PNG of {width} x {height}", PNG_SIGNATURE + b"".join(parts)
     yield "JPEG of no size", with_size(seven("JPEG"), 0, 0)
-    # Not scaled down by TurboJPEG, whatever it was told.
+    # libjpeg cannot reduce these while it decodes.
     yield "lossless JPEG", LOSSLESS_JPEG
     yield "JPEG of 4:4:1", with_sampling(seven("JPEG"), 0x14)
 

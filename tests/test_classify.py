@@ -1,4 +1,4 @@
-"""`flask --app app classify` says of whole folders what the service would say."""
+"""`flask --app app classify` gives the answers of POST /predict for whole folders."""
 
 import csv
 import io
@@ -142,7 +142,7 @@ def test_a_file_of_others_is_left_as_it_is(classify, tmp_path, text):
     ],
     ids=str,
 )
-def test_bad_usage_is_told_at_once(classify, words):
+def test_bad_usage_is_refused_at_once(classify, words):
     assert classify(*words).exit_code == 2
 
 
@@ -164,7 +164,7 @@ def test_a_report_of_a_continued_list_shows_all(classify, tmp_path, monkeypatch)
     classify(SEVENS, "--output", output)
     classify(SEVENS, "--output", output, "--html", report)
     assert report.read_text().count("<img") == 14
-    monkeypatch.setattr(labelling, "MOST_SHOWN", 5)
+    monkeypatch.setattr(labelling, "MAX_SHOWN", 5)
     classify(SEVENS, "--output", output, "--html", report)
     assert report.read_text().count("<img") == 5
     assert "14 pictures, 0 failed" in report.read_text()
@@ -177,7 +177,7 @@ def test_a_pipe_is_not_waited_for(classify, tmp_path):
     assert row["error"] == "The file cannot be read: It is a pipe."
 
 
-def test_who_wants_the_report_alone_throws_the_list_away(classify, tmp_path):
+def test_the_report_can_be_made_without_a_list(classify, tmp_path):
     report = tmp_path / "report.html"
     words = [SEVENS, "--output", os.devnull, "--html", report]
     assert classify(*words).exit_code == 0
@@ -185,6 +185,7 @@ def test_who_wants_the_report_alone_throws_the_list_away(classify, tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere names are Unicode")
+@pytest.mark.slow
 def test_a_name_of_any_bytes_comes_out_as_it_is(tmp_path):
     name = os.fsencode(tmp_path) + b"/\xff.png"
     with open(name, "wb") as file:
@@ -205,6 +206,7 @@ def interruptible():
 
 
 @pytest.mark.usefixtures("interruptible")
+@pytest.mark.slow
 def test_interrupted_run_keeps_what_it_wrote_and_is_continued(tmp_path, classify):
     for number in range(5000):
         (tmp_path / f"{number:04}.jpg").symlink_to(SEVENS / "7_087.jpg")

@@ -12,6 +12,8 @@ from pictures import RESOURCES
 from programs import program
 from server import ROOT
 
+pytestmark = pytest.mark.slow
+
 SEVEN = RESOURCES / "photos_mit" / "7" / "7_087.jpg"
 READMES = ["README.md", "README.id.md"]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

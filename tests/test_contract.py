@@ -1,4 +1,4 @@
-"""What every client of the service may rely on."""
+"""The HTTP contract of the service."""
 
 import re
 

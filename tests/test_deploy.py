@@ -12,6 +12,8 @@ from kubernetes_validate import validate
 from programs import program
 from server import ROOT
 
+pytestmark = pytest.mark.slow
+
 DEPLOY = ROOT / "deploy"
 UNIT = (DEPLOY / "digit-recognition.service").read_text()
 OBJECTS = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text()))
@@ -37,7 +39,7 @@ def test_systemd_does_not_kill_what_gunicorn_lets_end():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has such a switch")
 def test_the_service_writes_no_machine_code():
-    # What MemoryDenyWriteExecute forbids; 65 is PR_SET_MDWE, 22 says it is unknown.
+    # What MemoryDenyWriteExecute forbids; 65 is PR_SET_MDWE, 22 is EINVAL.
     start = (
         "import ctypes; libc = ctypes.CDLL(None, use_errno=True)\n"
         "if libc.prctl(65, 1, 0, 0, 0): raise SystemExit(ctypes.get_errno())\n"

@@ -1,4 +1,4 @@
-"""What nobody foresaw is a traceback in the log and a bare 500 outside."""
+"""An unexpected error is a traceback in the log and a 500 without its cause."""
 
 import app as service
 

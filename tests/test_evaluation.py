@@ -1,4 +1,4 @@
-"""What the evaluation promises to those who read its tables."""
+"""The metrics, the changed pictures and the tables of the evaluation."""
 
 import subprocess
 import sys
@@ -17,6 +17,8 @@ from training.data import own_photos
 from training.evaluate import metrics, packaging
 from training.evaluate.answers import answers
 from training.evaluate.corruptions import CORRUPTIONS, corrupt
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 DIGIT = min((RESOURCES / "mnist_sample" / "3").iterdir())
@@ -57,7 +59,7 @@ def test_the_interval_is_that_of_the_literature():
 @pytest.mark.parametrize(
     ("right", "confidence", "error"), [(8, 0.8, 0), (5, 0.9, 0.4), (10, 0.6, 0.4)]
 )
-def test_the_calibration_error_is_how_far_sureness_is_off(right, confidence, error):
+def test_the_calibration_error_is_the_gap_to_the_accuracy(right, confidence, error):
     scores = answered(right, 10 - right, confidence)
     assert metrics.calibration_error(*scores) == pytest.approx(error)
 

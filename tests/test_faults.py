@@ -4,6 +4,8 @@ import pytest
 
 from deploy.faults import FAULTS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("fault", ["terminated", "reloaded"])
 def test_promises_are_kept_while_the_service_is_broken(fault):

@@ -17,6 +17,8 @@ from server import ROOT
 
 from deploy.local_nginx import SERVICE, Proxy, free_port, running_nginx
 
+pytestmark = pytest.mark.slow
+
 TOO_MUCH = bytes(30_000_000)
 FORGED = {
     "Forwarded": "host=forged.example",
@@ -219,9 +221,9 @@ HALF_A_BODY = (
 )
 
 
-def test_slow_clients_hold_up_nobody_and_are_hung_up_on(proxy):
+def test_slow_clients_delay_no_other_and_are_disconnected(proxy):
     slow = [begun(proxy, HALF_A_HEADER), *(begun(proxy, HALF_A_BODY) for _ in range(8))]
-    # nginx waits 10 s for them; in the service they would fill its eight threads.
+    # nginx closes them after 10 s; in the service each would take a thread.
     assert requests.get(proxy.url, verify=proxy.certificate, timeout=9).ok
     for client in slow:
         with client:

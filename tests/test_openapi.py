@@ -1,7 +1,8 @@
-"""Whatever it is asked, the running service answers as static/openapi.json says."""
+"""The running service answers every request as static/openapi.json describes."""
 
 import json
 
+import pytest
 import requests
 import schemathesis
 from hypothesis import given, settings
@@ -10,6 +11,8 @@ from pictures import RESOURCES, seven
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 from server import ROOT
 from test_readme import EXAMPLE
+
+pytestmark = pytest.mark.slow
 
 DOCUMENT = ROOT / "static" / "openapi.json"
 SCHEMA = schemathesis.openapi.from_path(DOCUMENT)

@@ -1,4 +1,4 @@
-"""One picture gives one answer whatever it comes wrapped in."""
+"""One picture gives one answer in every format, mode, orientation and place."""
 
 from io import BytesIO
 
@@ -143,6 +143,18 @@ def test_the_box_is_in_pixels_of_the_whole_photo():
     expected = [30 * side for side in prepare(as_bytes(small)).box]
     box = prepare(as_bytes(large, "JPEG")).box
     assert box == pytest.approx(expected, abs=100)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(40 * b"\xff\xda", id="film of a motion photo"),
+        pytest.param(4096 * b"\xff", id="fill bytes"),
+        pytest.param(20_000 * b"\xff\xfe\0\2", id="segments"),
+    ],
+)
+def test_what_follows_the_end_of_a_jpeg_does_not_count(end):
+    assert read(as_bytes(drawn_seven(), "JPEG") + end) == "7"
 
 
 def test_several_pictures_in_one_jpeg_are_the_first():

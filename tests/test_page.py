@@ -15,6 +15,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from server import ROOT
 
+pytestmark = pytest.mark.slow
+
 PHOTO = RESOURCES / "photos_mit" / "7" / "7_088.jpg"
 KINDS = {".css", ".html", ".js", ".svg"}
 FILES = [path for path in (ROOT / "static").iterdir() if path.suffix in KINDS]
@@ -44,7 +46,7 @@ def page(driver, server):
 
 
 class BusyService(http.server.SimpleHTTPRequestHandler):
-    """The page under a path of its own, as behind a proxy, and nobody to read."""
+    """The page under a path of its own, as behind a proxy; /predict is always busy."""
 
     def do_GET(self):
         path = self.path.removeprefix("/digits")
@@ -161,7 +163,7 @@ def test_an_answer_that_comes_too_late_is_not_shown(page, server, slow_network):
     page.draw(SEVEN)
     page.wait(lambda: page.find("answered").get_attribute("aria-busy") == "true")
     page.find("clear").click()
-    # Whoever asks later is answered later.
+    # Requests are answered in order.
     page.fetch(server.url + "/predict?save=false", seven())
     assert page.digit() == ""
     assert page.sentence("idle") == "Which digit will it be?"
@@ -286,7 +288,7 @@ def emulated(driver):
 @pytest.mark.parametrize("width", [320, 1280])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", ["idle", "sure", "refused"])
-def test_axe_finds_nothing_that_shuts_people_out(emulated, page, kind, scheme, width):
+def test_axe_finds_no_accessibility_violation(emulated, page, kind, scheme, width):
     emulated(scheme, width)
     data = {"sure": seven(), "refused": b"text"}.get(kind)
     if data:

@@ -1,4 +1,4 @@
-"""What the README shows is what a newcomer gets."""
+"""The example reply and the links of the README."""
 
 import json
 import re
@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import requests
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -19,6 +19,8 @@ import requests
 from pictures import RESOURCES, seven
 from server import GUNICORN, ROOT, Server
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = json.loads((ROOT / "static" / "openapi.json").read_text())
 BUSY = SCHEMA["components"]["responses"]["Busy"]
 TOO_MUCH = bytes(30_000_000)
@@ -225,19 +227,6 @@ def test_an_upload_that_stalls_is_refused_in_the_end(impatient_server):
     with clients_that_sent(impatient_server, stalled, 64) as clients:
         for client in clients:
             assert client.makefile("rb").readline().split()[1] == b"400"
-
-
-def test_an_upload_that_dribbles_is_refused_in_the_end(impatient_server):
-    with begin(impatient_server, upload_head(5000) + b"--x") as client:
-        client.settimeout(0.2)
-        received = b""
-        while not received:
-            client.sendall(b"-")
-            try:
-                received = client.recv(100)
-            except TimeoutError:
-                received = b""
-    assert b" 400 " in received
 
 
 def test_a_client_that_does_not_read_its_answer_does_not_block_others(server):

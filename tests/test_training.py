@@ -1,4 +1,4 @@
-"""What training and evaluation promise to those who retrain the model."""
+"""Rendering, training and calibration of the model."""
 
 import keras
 import numpy as np
@@ -8,7 +8,19 @@ from pictures import RESOURCES
 import app as service
 from recognition.framing import array_inputs
 from recognition.localization import Box
-from training import calibrate, data, draw, empty, forms, mishaps, render, scenes, train
+from training import (
+    augmentations,
+    calibrate,
+    data,
+    draw,
+    empty,
+    forms,
+    render,
+    scenes,
+    train,
+)
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(
@@ -31,12 +43,12 @@ def test_the_hook_of_a_drawn_1_is_no_roof():
             assert drop > 0.6 * -reach
 
 
-@pytest.mark.parametrize("mishap", mishaps.MISHAPS)
+@pytest.mark.parametrize("augmentation", augmentations.AUGMENTATIONS)
 @pytest.mark.parametrize("size", [(28, 28), (90, 140)])
-def test_a_mishap_keeps_the_size_of_the_picture(mishap, size):
+def test_an_augmentation_keeps_the_size_of_the_picture(augmentation, size):
     rng = np.random.default_rng(0)
     picture = np.full((*size, 3), 200, np.float32)
-    after = mishap(rng, picture, Box(5, 5, 15, 20))
+    after = augmentation(rng, picture, Box(5, 5, 15, 20))
     assert after.shape == picture.shape
     assert np.isfinite(after).all()
 
@@ -71,12 +83,12 @@ def test_training_varies_a_scene_about_what_was_rendered():
     assert moved[1, :, :-2] == pytest.approx(same[1, :, 2:], abs=1e-4)
 
 
-def test_a_lesson_shows_both_the_same_pictures():
+def test_student_and_teacher_see_the_same_pictures():
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (2, 140, 90), np.uint8)
     model, teacher = train.build_model(), train.build_model(train.TEACHER)
     changes = rng.standard_normal((2, train.CHANGES), np.float32)
-    answers = train.lesson(model, teacher)((images, changes)).numpy()
+    answers = train.training_model(model, teacher)((images, changes)).numpy()
     seen = train.Vary()(images, changes)
     expected = np.hstack([model(seen).numpy(), teacher(seen).numpy()])
     assert answers == pytest.approx(expected, abs=1e-5)

@@ -4,7 +4,6 @@ import errno
 import os
 import queue
 import re
-import resource
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
+from conftest import LARGEST_FILE
 from server import running_server
 
 import uploads as uploads_module
@@ -20,8 +20,6 @@ from benchmarks.launches import copy_service
 from uploads import StorageFull, Uploads, exclusive
 
 DAY = 86_400
-# Above what the test run itself may be writing into a log.
-LARGEST_FILE = 4_000_000
 
 
 @pytest.fixture
@@ -41,15 +39,6 @@ def kept(cleaned, monkeypatch):
     """Cleaned up by the test alone."""
     monkeypatch.setattr(cleaned, "request_cleanup", lambda: None)
     return cleaned
-
-
-@pytest.fixture
-def full_disk():
-    """No file may grow beyond a limit, so that a write fails half way."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def age(path: Path, seconds: float) -> None:
@@ -174,6 +163,7 @@ def test_files_of_others_stay(kept):
     assert not saved.exists()
 
 
+@pytest.mark.slow
 def test_an_import_deletes_nothing(tmp_path):
     copy_service(tmp_path)
     expired = tmp_path / "static" / "uploads" / f"{'0' * 32}.png"
@@ -184,6 +174,7 @@ def test_an_import_deletes_nothing(tmp_path):
     assert expired.exists()
 
 
+@pytest.mark.slow
 def test_the_server_deletes_what_expired_before_it_started(tmp_path):
     copy_service(tmp_path)
     expired = tmp_path / "static" / "uploads" / f"{'0' * 32}.png"

@@ -1,4 +1,4 @@
-"""Scale a model's confidence so that it is right as often as it says."""
+"""Temperature scaling: calibrate a model's confidence to its accuracy."""
 
 import keras
 import numpy as np
@@ -13,13 +13,13 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def log_likelihood(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The labels' mean."""
+    """Mean over the labels."""
     chosen = softmax(logits)[np.arange(len(labels)), labels]
     return float(np.log(np.maximum(chosen, 1e-12)).mean())
 
 
 def best_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature (Guo et al. 2017) under which the labels are the likeliest.
+    """The temperature (Guo et al. 2017) that maximises the likelihood of the labels.
 
     `probabilities` (count, classes) and `labels` (count,) must be of pictures that the
     model was not trained on.
@@ -29,7 +29,7 @@ def best_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float(TEMPERATURES[int(np.argmax(scores))])
 
 
-def cool(model: keras.Model, temperature: float) -> None:
+def apply_temperature(model: keras.Model, temperature: float) -> None:
     """Divide the logits of a model whose last layer is its softmax."""
     last = model.layers[-1]
     last.kernel.assign(last.kernel / temperature)

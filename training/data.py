@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 
 NO_DIGIT = 10
-# Letters and signs that are written like some digit: as negatives they would teach
-# doubt about real digits.
+# Letters and signs that are written like some digit: as negatives they would lower
+# the confidence on real digits.
 LOOKALIKES = frozenset("OoIliSsZzqgbBD")
 LOOKALIKE_SIGNS = frozenset({"slash", "minus", "z"})
-# Every nth letter sample is kept for scoring how sure the model is of what is no digit.
+# Every nth letter is held out, to evaluate the confidence on what is no digit.
 LETTER_TEST_EVERY = 5
 FASHION_TRAINING = 5_000
 MNIST_VALIDATION = 5_000

@@ -1,4 +1,4 @@
-"""Pictures without a digit: paper, noise, textures, blobs, scribbles, lines, things."""
+"""Pictures without a digit: paper, noise, textures, blobs, scribbles, lines, shapes."""
 
 from collections.abc import Callable
 
@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 
 from recognition.localization import Box
+from training.augmentations import covered, fog, line_across, noise, spatter, waves
 from training.draw import Rng, between, chance, draw_strokes, log_between
-from training.mishaps import covered, fog, line_across, noise, spatter, waves
 from training.render import (
     camera,
     clutter,
@@ -26,18 +26,18 @@ SCRIBBLE_SHARE = 0.15
 
 
 def empty_scene(rng: Rng) -> np.ndarray:
-    """Blank paper, noise, textures, blobs, scribbles, rows of them, lines, things."""
-    return scribbled_or(rng, (*NOTHING, *SOMETHING))
+    """Blank paper, noise, textures, blobs, scribbles, rows of them, lines, shapes."""
+    return scribbled_or(rng, (*BACKGROUNDS, *DISTRACTORS))
 
 
-def nothing(rng: Rng) -> np.ndarray:
+def background(rng: Rng) -> np.ndarray:
     """Blank paper, noise or a texture."""
-    return photographed(rng, NOTHING)
+    return photographed(rng, BACKGROUNDS)
 
 
-def something(rng: Rng) -> np.ndarray:
-    """What was drawn or lies there, but is no digit."""
-    return scribbled_or(rng, SOMETHING)
+def distractor(rng: Rng) -> np.ndarray:
+    """Something drawn or photographed that is not a digit."""
+    return scribbled_or(rng, DISTRACTORS)
 
 
 def scribbled_or(rng: Rng, kinds: tuple[Kind, ...]) -> np.ndarray:
@@ -88,7 +88,7 @@ def scribble(rng: Rng) -> np.ndarray:
 
 
 def scribbled_rows(rng: Rng, height: int, width: int) -> np.ndarray:
-    """Hatching, or rows of what looks like writing from afar."""
+    """Hatching, or rows that resemble handwriting."""
     picture = coloured(rng, lit_paper(rng, height, width), 0.1)
     ink = np.zeros((height, width), np.float32)
     rows = int(rng.integers(3, 9))
@@ -111,8 +111,8 @@ def lines_alone(rng: Rng, height: int, width: int) -> np.ndarray:
     return picture
 
 
-def thing(rng: Rng, height: int, width: int) -> np.ndarray:
-    """The outline of something broad, filled with a texture, on even ground."""
+def textured_shape(rng: Rng, height: int, width: int) -> np.ndarray:
+    """A broad polygon, filled with a texture, on an even background."""
     corners = int(rng.integers(4, 12))
     angles = np.sort(rng.uniform(0, 2 * np.pi, corners))
     around = np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -130,9 +130,9 @@ def stained(rng: Rng, height: int, width: int) -> np.ndarray:
     """Paper with drops or fog."""
     picture = bare_paper(rng, height, width)
     middle = Box(width // 4, height // 4, width // 2, height // 2)
-    way = (spatter, fog)[rng.integers(2)]
-    return np.clip(way(rng, picture, middle), 0, 255)
+    augmentation = (spatter, fog)[rng.integers(2)]
+    return np.clip(augmentation(rng, picture, middle), 0, 255)
 
 
-NOTHING = bare_paper, plain_noise, texture
-SOMETHING = blobs, scribbled_rows, lines_alone, thing, stained
+BACKGROUNDS = bare_paper, plain_noise, texture
+DISTRACTORS = blobs, scribbled_rows, lines_alone, textured_shape, stained

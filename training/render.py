@@ -8,20 +8,20 @@ import numpy as np
 
 from recognition.decoding import to_uint8
 from recognition.localization import Box
+from training.augmentations import augment, noise, waves
 from training.draw import Rng, between, chance, log_between, slanted, varied
-from training.mishaps import mishap, noise, waves
 
-# Longest side of a scene in pixels, from and to; the service looks at a similar size.
+# Longest side of a scene in pixels, from and to, similar to what the service decodes.
 SCENE_LONGEST = (48, 360)
 SCENE_SHORTEST = 28
 # Where a page would make a digit smaller than that, it is cut off by the limit above.
 SMALLEST_DIGIT = 18
 # A scene in which less is left of a digit, from 0 to 1, would be a wrong label.
-LEAST_LIKENESS = 0.33
+LEAST_SIMILARITY = 0.33
 # How often a scene is a drawing on a screen, lies on a larger page, is faint.
 SCREEN_SHARE, LARGER_PAGE_SHARE, FAINT_SHARE = 0.22, 0.08, 0.12
-# How often something disturbs what is on paper, on a screen, in a small bitmap.
-MISHAP_SHARE, SCREEN_MISHAP_SHARE, AS_IS_MISHAP_SHARE = 0.16, 0.35, 0.35
+# How often a scene on paper, on a screen, or a small bitmap is augmented.
+AUGMENTED_SHARE, SCREEN_AUGMENTED_SHARE, AS_IS_AUGMENTED_SHARE = 0.16, 0.35, 0.35
 
 
 def lit_paper(rng: Rng, height: int, width: int) -> np.ndarray:
@@ -117,8 +117,8 @@ def place(rng: Rng, ink: np.ndarray, height: int, width: int) -> np.ndarray:
     scale = fits * (between(rng, 0.85, 1.04) if tight else log_between(rng, 0.16, 0.95))
     scale = max(scale, 14 / max(ink.shape))
     size = max(2, round(ink.shape[1] * scale)), max(2, round(ink.shape[0] * scale))
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    small = cv2.resize(ink, size, interpolation=way)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    small = cv2.resize(ink, size, interpolation=interpolation)
     free = np.array([height - size[1], width - size[0]])
     anywhere = chance(rng, 0.3)
     spot = rng.uniform(0, 1, 2) if anywhere else rng.normal(0.5, 0.16, 2)
@@ -160,31 +160,31 @@ def scene(rng: Rng, ink: np.ndarray) -> tuple[np.ndarray, Box]:
         # A hairline may vanish where it is made small.
         if max(box) == 0:
             continue
-        way = on_screen if chance(rng, SCREEN_SHARE) else on_paper
-        picture = way(rng, sheet, box)
+        show = on_screen if chance(rng, SCREEN_SHARE) else on_paper
+        picture = show(rng, sheet, box)
         box_there = enlarged(box, picture.shape[0] / height)
-        if how_alike(sheet, box, picture, box_there) > LEAST_LIKENESS:
+        if similarity(sheet, box, picture, box_there) > LEAST_SIMILARITY:
             break
     if chance(rng, LARGER_PAGE_SHARE):
         return on_larger_page(rng, picture, box_there)
     return picture, box_there
 
 
-def how_alike(one: np.ndarray, one_box: Box, other: np.ndarray, box: Box) -> float:
-    """Correlation of what two pictures show in their boxes, seen from afar.
+def similarity(one: np.ndarray, one_box: Box, other: np.ndarray, box: Box) -> float:
+    """Correlation of what two pictures show in their boxes, at a low resolution.
 
-    Few pixels average out the noise through which the eye still sees a digit.
+    Few pixels average out noise in which a person can still read the digit.
     """
-    return abs(float((from_afar(one, one_box) * from_afar(other, box)).mean()))
+    return abs(float((coarse_detail(one, one_box) * coarse_detail(other, box)).mean()))
 
 
-def from_afar(picture: np.ndarray, box: Box) -> np.ndarray:
+def coarse_detail(picture: np.ndarray, box: Box) -> np.ndarray:
     """What is in a box and close to it, in few pixels, without its shade."""
     margin = max(1, max(box.width, box.height) // 8)
     size = box.width + 2 * margin, box.height + 2 * margin
     centre = box.x + (box.width - 1) / 2, box.y + (box.height - 1) / 2
-    closeup = cv2.getRectSubPix(picture, size, centre)
-    small = cv2.resize(closeup, (20, 20), interpolation=cv2.INTER_AREA)
+    cropped = cv2.getRectSubPix(picture, size, centre)
+    small = cv2.resize(cropped, (20, 20), interpolation=cv2.INTER_AREA)
     grey = small.reshape(20, 20, -1).mean(axis=2)
     detail = grey - cv2.GaussianBlur(grey, (0, 0), 3)
     return (detail - detail.mean()) / (detail.std() + 1e-6)
@@ -213,12 +213,12 @@ def on_paper(rng: Rng, sheet: np.ndarray, box: Box) -> np.ndarray:
     darkness = 1 - ink_colour(rng)
     picture *= 1 - tinted(np.clip(cover, 0, 1), darkness)
     if is_faint:
-        # Hardly more than the paper's noise, which the eye still tells from a stroke.
+        # Little stronger than the paper's noise; a person can still see the stroke.
         depth = strength * float(darkness.mean() * paper.mean())
         grain = depth * between(rng, 0.1, 0.6) * noise(rng, (height, width))
         picture += tinted(grain, np.ones(3))
-    if chance(rng, MISHAP_SHARE):
-        picture = mishap(rng, picture, box)
+    if chance(rng, AUGMENTED_SHARE):
+        picture = augment(rng, picture, box)
     return camera(rng, picture)
 
 
@@ -233,9 +233,9 @@ def on_screen(rng: Rng, sheet: np.ndarray, box: Box) -> np.ndarray:
     picture = np.repeat(picture[..., None], 3, axis=2)
     if chance(rng, 0.4):
         picture = coarse(rng, picture)
-    if chance(rng, SCREEN_MISHAP_SHARE):
+    if chance(rng, SCREEN_AUGMENTED_SHARE):
         box = enlarged(box, picture.shape[0] / sheet.shape[0])
-        picture = mishap(rng, picture, box)
+        picture = augment(rng, picture, box)
     return to_uint8(picture)
 
 
@@ -246,8 +246,8 @@ def as_is(rng: Rng, glyph: np.ndarray) -> tuple[np.ndarray, Box]:
     if chance(rng, 0.2):
         glyph = 255 - glyph
     picture = np.repeat(glyph[..., None], 3, axis=2)
-    if chance(rng, AS_IS_MISHAP_SHARE):
-        picture = to_uint8(mishap(rng, picture.astype(np.float32), box))
+    if chance(rng, AS_IS_AUGMENTED_SHARE):
+        picture = to_uint8(augment(rng, picture.astype(np.float32), box))
     return picture, box
 
 
@@ -261,8 +261,8 @@ def coarse(rng: Rng, picture: np.ndarray) -> np.ndarray:
     small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
     if chance(rng, 0.6):
         return small
-    way = cv2.INTER_NEAREST if chance(rng, 0.4) else cv2.INTER_CUBIC
-    return cv2.resize(small, (width, height), interpolation=way)
+    interpolation = cv2.INTER_NEAREST if chance(rng, 0.4) else cv2.INTER_CUBIC
+    return cv2.resize(small, (width, height), interpolation=interpolation)
 
 
 def camera(rng: Rng, picture: np.ndarray) -> np.ndarray:
@@ -334,8 +334,8 @@ def rephotographed(rng: Rng, picture: np.ndarray) -> np.ndarray:
         flags=cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     ).astype(np.float32)
-    if chance(rng, MISHAP_SHARE):
+    if chance(rng, AUGMENTED_SHARE):
         height, width = turned.shape[:2]
         box = Box(width // 6, height // 6, 2 * width // 3, 2 * height // 3)
-        turned = mishap(rng, turned, box)
+        turned = augment(rng, turned, box)
     return camera(rng, turned)

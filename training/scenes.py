@@ -24,12 +24,12 @@ SHARES = {
     "hwd1000": 0.06,
     "photos": 0.20,
     "forms": 0.14,
-    # Without a digit: letters and signs, clothes, and what was never written.
+    # Without a digit: letters and signs, clothes, and rendered scenes.
     "negatives": 0.055,
     "fashion": 0.055,
     "empty": 0.08,
 }
-# Drawn here, so always there.
+# Rendered, so always available.
 DRAWN = ("forms", "empty")
 # Of the bitmaps, those that are shown nearly as they are, and of these the share in
 # their own few pixels, light on dark, as MNIST itself is posted.
@@ -41,8 +41,8 @@ MAX_PIXELS = 2**31
 # A crop of something else than the digit would be a wrong label: at least this share
 # of the digit's box must be in the crop, and so many pixels of the input long.
 LEAST_SHOWN, SHORTEST_SHOWN = 0.75, 34
-# And the input must show it as the picture does, from 0 to 1: not blank, nor buried.
-LEAST_ALIKE = 0.2
+# And the input must be similar to the picture, from 0 to 1: not blank or covered.
+LEAST_SIMILARITY = 0.2
 
 Sources = dict[str, list[Sample]]
 
@@ -88,7 +88,7 @@ def is_readable(
     if not shows(found, true):
         return False
     box = in_input(found, true)
-    return render.how_alike(picture, true, pixels, box) > LEAST_ALIKE
+    return render.similarity(picture, true, pixels, box) > LEAST_SIMILARITY
 
 
 def picture_array(data: bytes) -> np.ndarray:

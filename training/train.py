@@ -1,8 +1,8 @@
 """Train model.keras: python -m training.train --data DIR [--photos DIR] [--start FILE]
 
-Renders scenes from the sets in --data through the service's own preparation, trains
-a larger model on them with any Keras backend, and with its help the one that is saved.
-An interrupted run goes on from its last epoch when started again.
+Renders scenes from the sets in --data through the service's own preparation, trains a
+teacher on them with any Keras backend, and distils it into the model that is saved.
+An interrupted run continues from its last epoch when started again.
 """
 
 import argparse
@@ -18,13 +18,13 @@ from keras import layers, ops
 from keras.optimizers.schedules import LearningRateSchedule
 
 from recognition.framing import INPUT_HEIGHT, INPUT_WIDTH
-from training.calibrate import best_temperature, cool
+from training.calibrate import apply_temperature, best_temperature
 from training.data import NO_DIGIT, mnist_validation, training_samples
 from training.scenes import SHARES, render_set
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-RENDERING = ("data", "draw", "empty", "forms", "mishaps", "render", "scenes")
+RENDERING = ("augmentations", "data", "draw", "empty", "forms", "render", "scenes")
 PREPARATION = ("decoding", "illumination", "localization", "framing")
 RENDERING_CODE = (
     *(ROOT / "recognition" / f"{name}.py" for name in PREPARATION),
@@ -55,12 +55,12 @@ STUDENT_ROUND = Round(3, 30, 1.5e-3)
 # Four times the calculations of the student.
 TEACHER = Size((48, 96, 192, 256), (1, 1, 2, 2))
 TEACHER_ROUND = Round(1, 14, 1.5e-3)
-# From a trained model, which is its own teacher so that it forgets little (learning
-# without forgetting, Li & Hoiem 2016).
+# Fine-tuning of a trained model, which is also the teacher (learning without
+# forgetting, Li & Hoiem 2016).
 TUNING_SCENES, TUNING_ROUND = 64_000, Round(4, 4, 3e-4)
-# Of the student's loss; the rest is from the true answers. The teacher's are softened
-# by this temperature (distillation, Hinton et al. 2015).
-TAUGHT_SHARE, TAUGHT_TEMPERATURE = 0.5, 2.0
+# The share of the student's loss that is from the teacher; the rest is from the labels.
+# The teacher's answers are softened by this temperature (Hinton et al. 2015).
+DISTILLATION_SHARE, DISTILLATION_TEMPERATURE = 0.5, 2.0
 # For the calibration, from digits that training never sees.
 HELD_OUT_SCENES, HELD_OUT_SEED = 4_000, 2
 BATCH = 256
@@ -69,7 +69,7 @@ WEIGHT_DECAY = 1e-3
 DROPOUT = 0.3
 # The saved weights are an average over about this many of the last steps.
 AVERAGED_STEPS = 1_000
-# CPUs that calculate in bfloat16, which trains twice as fast; on others it takes ten
+# CPUs with bfloat16 arithmetic, which trains twice as fast; on others it takes ten
 # times as long. The weights stay float32.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 # Standard normals by which an epoch varies a scene.
@@ -112,7 +112,7 @@ def build_model(size: Size = STUDENT) -> keras.Model:
 
 
 class Vary(layers.Layer):
-    """Scenes as if framed and lit otherwise.
+    """Varies the framing and the lighting of scenes.
 
     uint8 (batch, 140, 90) and standard normals (batch, 8) → float32
     (batch, 140, 90, 3) in [0, 1].
@@ -152,7 +152,7 @@ class Scenes(keras.utils.PyDataset):
     def __init__(self, images: np.ndarray, labels: np.ndarray, seed: int):
         super().__init__(workers=4, use_multiprocessing=False, max_queue_size=16)
         self.images, self.labels, self.seed, self.epoch = images, labels, seed, 0
-        # The wanted answer to a picture without a digit is not to be sure of anything.
+        # The target of a picture without a digit is the uniform distribution.
         self.targets = np.vstack([np.eye(10), np.full((1, 10), 0.1)]).astype(np.float32)
         self.on_epoch_end()
 
@@ -172,33 +172,33 @@ class Scenes(keras.utils.PyDataset):
         return (self.images[chosen], changes), self.targets[self.labels[chosen]]
 
 
-def lesson(model: keras.Model, teacher: keras.Model | None) -> keras.Model:
-    """What Scenes yields → the model's answers and behind them the teacher's."""
+def training_model(model: keras.Model, teacher: keras.Model | None) -> keras.Model:
+    """What Scenes yields → the model's answers, followed by the teacher's if any."""
     images = keras.Input((INPUT_HEIGHT, INPUT_WIDTH), dtype="uint8")
     changes = keras.Input((CHANGES,))
     seen = Vary()(images, changes)
     answers = model(seen)
     if teacher is not None:
-        # Keras lets its dropout go on, so that it answers a little otherwise each time.
+        # Its dropout stays active, so that its answers vary a little.
         teacher.trainable = False
         answers = layers.Concatenate(dtype="float32")([answers, teacher(seen)])
     return keras.Model((images, changes), answers)
 
 
 def softened(answers):
-    return ops.softmax(ops.log(answers + 1e-7) / TAUGHT_TEMPERATURE)
+    return ops.softmax(ops.log(answers + 1e-7) / DISTILLATION_TEMPERATURE)
 
 
-def taught(targets, answers):
-    """The loss of a lesson with a teacher."""
-    own, wanted = answers[:, :10], answers[:, 10:]
+def distillation_loss(targets, answers):
+    """The loss of a student, whose answers the teacher's follow."""
+    own, teachers = answers[:, :10], answers[:, 10:]
     from_teacher = keras.losses.categorical_crossentropy(
-        softened(wanted), softened(own)
+        softened(teachers), softened(own)
     )
     from_labels = keras.losses.categorical_crossentropy(targets, own)
     # Softening has divided the gradients by the temperature twice.
-    from_teacher *= TAUGHT_TEMPERATURE**2
-    return TAUGHT_SHARE * from_teacher + (1 - TAUGHT_SHARE) * from_labels
+    from_teacher *= DISTILLATION_TEMPERATURE**2
+    return DISTILLATION_SHARE * from_teacher + (1 - DISTILLATION_SHARE) * from_labels
 
 
 def accuracy(targets, answers):
@@ -269,16 +269,16 @@ def train(
         use_ema=True,
         ema_momentum=1 - 1 / AVERAGED_STEPS,
     )
-    pupil = lesson(model, teacher)
-    pupil.compile(
+    training = training_model(model, teacher)
+    training.compile(
         optimizer,
-        "categorical_crossentropy" if teacher is None else taught,
+        "categorical_crossentropy" if teacher is None else distillation_loss,
         metrics=[accuracy],
-        steps_per_execution=10,  # the others are not waited for
+        steps_per_execution=10,  # fewer waits for the device
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
     )
     backup = keras.callbacks.BackupAndRestore(folder / f"epoch-{trained.stem}")
-    pupil.fit(scenes, epochs=stage.epochs, callbacks=[backup])
+    training.fit(scenes, epochs=stage.epochs, callbacks=[backup])
     model.save_weights(trained)
 
 
@@ -291,14 +291,14 @@ def in_float32(trained: keras.Model) -> keras.Model:
 
 
 def calibrate(model: keras.Model, folder: Path) -> None:
-    """Fit the confidence to the scenes in a folder; also prints how many are right."""
+    """Calibrate on the scenes in a folder, and print the accuracy on them."""
     images, labels = scenes_of(folder)
     inputs = np.repeat(images[..., np.newaxis] / np.float32(255), 3, axis=-1)
-    answers = model.predict(inputs, verbose=0)  # made for thousands at once
+    answers = model.predict(inputs, verbose=0)  # efficient for thousands of pictures
     is_digit = labels != NO_DIGIT
     answers, labels = answers[is_digit], labels[is_digit]
     temperature = best_temperature(answers, labels)
-    cool(model, temperature)
+    apply_temperature(model, temperature)
     right = np.mean(answers.argmax(axis=1) == labels)
     print(f"held-out scenes: {right:.2%} right; temperature {temperature:.2f}")
 

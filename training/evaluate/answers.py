@@ -1,4 +1,4 @@
-"""Ask the service about many pictures, side by side, as a request would."""
+"""Recognise many pictures in parallel, by the functions that answer a request."""
 
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -44,7 +44,7 @@ def as_it_is(data: bytes, _number: int) -> bytes:
 
 
 def answer(change: Change, sample: Sample, number: int) -> Answer:
-    """What the service says of the picture after the change."""
+    """The service's answer to the picture after the change."""
     sample = sample._replace(content=change(sample.content, number))
     recognition = RECOGNISER.recognise(sample.content, MAX_PIXELS)
     return Answer(sample, recognition.probabilities)

@@ -12,13 +12,13 @@ from training.data import NO_DIGIT, Sample, as_picture, fashion, handwritten62
 SEED = 500
 COUNT = 500
 RENDERED = {
-    "paper_noise_textures": empty.nothing,
-    "scribbles_lines_things": empty.something,
+    "paper_noise_textures": empty.background,
+    "scribbles_lines_shapes": empty.distractor,
 }
 
 
 def empty_sets(directory: Path) -> dict[str, list[Sample]]:
-    """Those that are there. What is rendered is made when it is asked for."""
+    """The sets in the folder, and the rendered ones, which `rendered` makes."""
     sets = {name: [Sample(b"", NO_DIGIT, name)] * COUNT for name in RENDERED}
     if (directory / "fashion_mnist").is_dir():
         sets["fashion"] = [as_picture(sample) for sample in fashion(directory, "test")]

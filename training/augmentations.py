@@ -1,7 +1,7 @@
-"""What goes wrong with a picture: stray lines, drops, bands, fog, noise, blur.
+"""Augmentations of a picture: stray lines, drops, bands, fog, noise, blur.
 
-Each mishap takes and gives float32 (height, width, 3) in [0, 255], and takes the box in
-which the digit is, or would be.
+Each maps float32 (height, width, 3) in [0, 255] to the same, and takes the box in which
+the digit is, or would be.
 """
 
 import cv2
@@ -11,7 +11,7 @@ from recognition.decoding import to_uint8
 from recognition.localization import Box
 from training.draw import Rng, between, chance, log_between, smooth_line
 
-# Longest side of a picture whose single pixels show.
+# Longest side, in pixels, of a picture whose single pixels are visible.
 FEW_PIXELS = 72
 LINES = ("straight", "dotted", "dotted", "wavy", "wavy", "zigzag", "zigzag", "zigzag")
 
@@ -26,11 +26,12 @@ def waves(rng: Rng, height: int, width: int, cells: int) -> np.ndarray:
     return cv2.resize(grid, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def mishap(rng: Rng, picture: np.ndarray, box: Box) -> np.ndarray:
-    """One thing, now and then two, that disturbs whoever reads the picture."""
+def augment(rng: Rng, picture: np.ndarray, box: Box) -> np.ndarray:
+    """Apply one augmentation, now and then two."""
     for _ in range(2 if chance(rng, 0.15) else 1):
-        way = list(MISHAPS)[rng.choice(len(MISHAPS), p=list(MISHAPS.values()))]
-        picture = np.clip(way(rng, picture, box), 0, 255).astype(np.float32)
+        shares = list(AUGMENTATIONS.values())
+        change = list(AUGMENTATIONS)[rng.choice(len(AUGMENTATIONS), p=shares)]
+        picture = np.clip(change(rng, picture, box), 0, 255).astype(np.float32)
     return picture
 
 
@@ -123,7 +124,7 @@ def fog(rng: Rng, picture: np.ndarray, box: Box) -> np.ndarray:
 
 
 def contrast(picture: np.ndarray, box: Box) -> float:
-    """How far the digit stands out from what most of the picture is like."""
+    """The largest difference of the digit from the picture's median grey level."""
     inside = picture[box.y : box.y + box.height, box.x : box.x + box.width]
     if not inside.size:
         return 0.0
@@ -184,8 +185,8 @@ def edges(rng: Rng, picture: np.ndarray, box: Box) -> np.ndarray:
     return np.repeat(rims[..., None], 3, axis=2).astype(np.float32)
 
 
-# How often each is what goes wrong.
-MISHAPS = {
+# How often each is applied.
+AUGMENTATIONS = {
     stray_line: 0.26,
     spatter: 0.1,
     banded: 0.18,
