@@ -3,7 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from io import BytesIO
 from itertools import islice
-from threading import Barrier, Event, Semaphore
+from threading import Event, Semaphore, current_thread
 from time import sleep
 
 import pytest
@@ -34,10 +34,16 @@ def gate():
 
 
 @pytest.fixture
-def pool(gate):
-    with ThreadPoolExecutor(64) as pool:
+def recogniser():
+    return HeldRecogniser()
+
+
+@pytest.fixture
+def pool(gate, recogniser):
+    with ThreadPoolExecutor(128) as pool:
         yield pool
         gate.set()
+        recogniser.permits.release(1000)
 
 
 class HeldFile(BytesIO):
@@ -57,29 +63,37 @@ class HeldRecogniser:
     """The real one, which classifies a picture for each permit."""
 
     def __init__(self) -> None:
-        self.is_asked, self.permits = Event(), Semaphore(0)
+        self.asked, self.permits = Semaphore(0), Semaphore(0)
 
     def predict(self, prepared):
-        self.is_asked.set()
+        self.thread = current_thread()
+        self.asked.release()
         assert self.permits.acquire(timeout=6 * LONG)
         return service.RECOGNISER.recogniser.predict(prepared)
 
 
-def queued_behind_one(pool, *pictures: bytes):
+def hold_large(pool, batcher: BatchingRecogniser, count: int):
+    """Start to read so many large pictures, which then wait for permits."""
+    answers = [pool.submit(batcher.recognise, BytesIO(LARGE)) for _ in range(count)]
+    for _ in answers:
+        assert batcher.recogniser.asked.acquire(timeout=LONG)
+    return answers
+
+
+def queued_behind_one(pool, recogniser, *pictures: bytes):
     """While a first picture is read, the others are queued: a batch of their own."""
-    recogniser = HeldRecogniser()
     batcher = batching(recogniser)
     answers = [pool.submit(batcher.recognise, BytesIO(seven()))]
-    assert recogniser.is_asked.wait(LONG)
+    assert recogniser.asked.acquire(timeout=LONG)
     for waiting, picture in enumerate(pictures, start=1):
         answers.append(pool.submit(batcher.recognise, BytesIO(picture)))
         while batcher._queue.qsize() < waiting:
             sleep(0.001)
-    return recogniser, answers
+    return answers
 
 
-def test_eight_pictures_that_wait_are_read_together(pool):
-    recogniser, answers = queued_behind_one(pool, *9 * [seven()])
+def test_eight_pictures_that_wait_are_read_together(pool, recogniser):
+    answers = queued_behind_one(pool, recogniser, *9 * [seven()])
     recogniser.permits.release(1 + 8)
     done = list(islice(as_completed(answers, timeout=LONG), 1 + 8))
     assert [digit(answer.result()) for answer in done] == 9 * [7]
@@ -88,9 +102,9 @@ def test_eight_pictures_that_wait_are_read_together(pool):
     assert digit(answers[-1].result(LONG)) == 7
 
 
-def test_each_of_a_batch_gets_its_own_answer_or_error(pool):
+def test_each_of_a_batch_gets_its_own_answer_or_error(pool, recogniser):
     cut_off = seven("JPEG")[:-200]
-    recogniser, answers = queued_behind_one(pool, FIVE, cut_off, seven())
+    answers = queued_behind_one(pool, recogniser, FIVE, cut_off, seven())
     recogniser.permits.release(3)
     assert digit(answers[1].result(LONG)) == 5
     with pytest.raises(InvalidImage):
@@ -98,51 +112,54 @@ def test_each_of_a_batch_gets_its_own_answer_or_error(pool):
     assert digit(answers[3].result(LONG)) == 7
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        pytest.param(seven().ljust(65_536, b"\0"), id="bytes"),
-        pytest.param(seven(width=1000, height=1000), id="pixels"),
-    ],
-)
-def test_a_small_picture_is_read_without_asking_whether_it_is_wanted(data):
-    assert digit(batching().recognise(BytesIO(data), lambda: False)) == 7
+def progressive(side: int) -> bytes:
+    image = drawn_seven(width=1000, height=side)
+    return as_bytes(image, "JPEG", progressive=True)
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "is_alone"),
     [
-        pytest.param(seven().ljust(65_537, b"\0"), id="bytes"),
-        pytest.param(LARGE, id="pixels"),
-        pytest.param(
-            as_bytes(drawn_seven(width=1000, height=1001), "JPEG", progressive=True),
-            id="progressive",
-        ),
+        pytest.param(seven().ljust(65_536, b"\0"), False, id="few bytes"),
+        pytest.param(seven().ljust(65_537, b"\0"), True, id="many bytes"),
+        pytest.param(seven(width=1000, height=1000), False, id="few pixels"),
+        pytest.param(seven(width=1000, height=1001), True, id="many pixels"),
+        pytest.param(seven("JPEG", 1200, 1200), False, id="reduced while decoded"),
+        pytest.param(progressive(1001), True, id="progressive"),
     ],
 )
-def test_a_large_picture_that_is_no_longer_wanted_is_not_read(data):
-    with pytest.raises(Abandoned):
-        batching().recognise(BytesIO(data), lambda: False)
+def test_only_a_large_picture_is_read_in_the_thread_that_brings_it(
+    recogniser, data, is_alone
+):
+    recogniser.permits.release()
+    assert digit(batching(recogniser).recognise(BytesIO(data))) == 7
+    assert (recogniser.thread is current_thread()) == is_alone
 
 
-def test_the_fifth_of_large_pictures_has_to_wait(pool, gate):
-    batcher, are_in = batching(max_wait_seconds=0.01), Barrier(5)
-
-    def is_wanted():
-        are_in.wait(LONG)
-        return gate.wait(LONG)
-
-    answers = [
-        pool.submit(batcher.recognise, BytesIO(LARGE), is_wanted) for _ in range(4)
-    ]
-    are_in.wait(LONG)
+def test_the_fifth_of_large_pictures_has_to_wait(pool, recogniser):
+    batcher = batching(recogniser, max_wait_seconds=0.01)
+    answers = hold_large(pool, batcher, 4)
     with pytest.raises(Busy):
         batcher.recognise(BytesIO(LARGE))
-    gate.set()
+    recogniser.permits.release(4)
     assert [digit(answer.result(LONG)) for answer in answers] == 4 * [7]
 
 
-@pytest.mark.parametrize(("size", "most"), [(0, 64), (MAX_BYTES, 8)])
+def test_what_is_no_longer_wanted_after_a_long_wait_is_not_read(pool, recogniser):
+    batcher = batching(recogniser, max_wait_seconds=LONG)
+    hold_large(pool, batcher, 4)
+    unwanted = pool.submit(batcher.recognise, BytesIO(LARGE), lambda: False)
+    sleep(1.7)
+    recogniser.permits.release(5)
+    with pytest.raises(Abandoned):
+        unwanted.result(LONG)
+
+
+def test_what_need_not_wait_is_read_without_asking_for_the_client():
+    assert digit(batching().recognise(BytesIO(LARGE), lambda: False)) == 7
+
+
+@pytest.mark.parametrize(("size", "most"), [(0, 128), (MAX_BYTES, 8)])
 def test_a_picture_more_than_may_wait_is_turned_away(pool, gate, size, most):
     batcher = batching(max_wait_seconds=LONG)
     files = [HeldFile(seven().ljust(size, b"\0"), gate) for _ in range(most)]
