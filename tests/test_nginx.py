@@ -15,7 +15,8 @@ from pictures import seven
 from programs import program
 from server import ROOT
 
-from deploy.local_nginx import SERVICE, Proxy, free_port, running_nginx
+from benchmarks.launches import free_port
+from tests.local_nginx import SERVICE, Proxy, running_nginx
 
 TOO_MUCH = bytes(30_000_000)
 FORGED = {
@@ -221,7 +222,7 @@ HALF_A_BODY = (
 
 def test_slow_clients_hold_up_nobody_and_are_hung_up_on(proxy):
     slow = [begun(proxy, HALF_A_HEADER), *(begun(proxy, HALF_A_BODY) for _ in range(8))]
-    # nginx waits 10 s for them; in the service they would fill its eight threads.
+    # nginx waits 10 s for them; in the service each would take a thread.
     assert requests.get(proxy.url, verify=proxy.certificate, timeout=9).ok
     for client in slow:
         with client:
