@@ -128,6 +128,7 @@ def host(name: str, service: Path) -> Iterator[Host]:
         ip(f"link set {name} master {BRIDGE} up")
         ip(f"-n {name} addr add {address}/24 dev eth0")
         ip(f"-n {name} link set eth0 up")
+        bound = stack.enter_context(cpu_bound(name))
         running = running_server(
             service,
             ["ip", "netns", "exec", name, *GUNICORN],
@@ -137,7 +138,6 @@ def host(name: str, service: Path) -> Iterator[Host]:
             TRUSTED_PROXIES="1",
         )
         server = stack.enter_context(running)
-        bound = stack.enter_context(cpu_bound(name))
         for process in tree(server.process.pid) if bound else []:
             (bound / "cgroup.procs").write_text(str(process.pid))
         yield Host(name, address, server)
