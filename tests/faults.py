@@ -119,8 +119,11 @@ def workers_killed(seconds: float) -> Result:
             os.kill(worker, signal.SIGKILL)
             wait_until(lambda: len(workers(server)) == 2)
             run_for(STARTED_SECONDS)
-        for worker in workers(server):
-            os.kill(worker, signal.SIGKILL)
+        both = workers(server)
+        # Else a request that the first one drops is retried on the second.
+        for signal_number in (signal.SIGSTOP, signal.SIGKILL):
+            for worker in both:
+                os.kill(worker, signal_number)
         killed = time.monotonic()
         run_for(STARTED_SECONDS)
         clients.stop()
@@ -128,7 +131,10 @@ def workers_killed(seconds: float) -> Result:
     after = [each for each in clients.answers if each.ended > killed + 0.1]
     recovery = min(each.ended for each in after if each.status == 200) - killed
     failed = clients.failed()
-    note = f"{clients.retried} retried, {missing} uploads lost"
+    note = (
+        f"{statuses(clients.answers)}, {clients.retried} retried, "
+        f"{missing} uploads lost"
+    )
     return Result(len(clients.answers), failed, recovery, note, failed == missing == 0)
 
 
@@ -373,6 +379,9 @@ def polled(server: Server, seconds: float) -> Iterator[dict[str, list[Answer]]]:
     context = multiprocessing.get_context("spawn")
     answers: dict[str, list[Answer]] = {}
     with ProcessPoolExecutor(len(POLLED), context) as pool:
+        warm_up = [pool.submit(poll, server.url, path, 1) for path in POLLED]
+        for each in warm_up:
+            each.result()
         polls = [pool.submit(poll, server.url, path, seconds) for path in POLLED]
         yield answers
         answers.update(zip(POLLED, (each.result() for each in polls), strict=True))
@@ -386,7 +395,7 @@ def loaded(
     with Clients(server.url, count, [picture], path, **options) as clients:
         while time.monotonic() < end:
             peak = max(peak, memory_mb(server))
-            run_for(0.5)
+            run_for(1)
     return clients, peak
 
 
