@@ -415,7 +415,7 @@ def overloaded(seconds: float) -> Result:
         f"{OVERLOAD} connections: {rate:.0f} pictures/s ({usual_rate:.0f} with "
         f"{USUAL_LOAD}), {clients.count(503):,} times 503, p99 of 200 "
         f"{percentile(answered, 0.99):.1f} s, slowest {percentile(answered, 1):.1f} s, "
-        f"/ready in {percentile(polls['/ready'], 1):.2f} s, at most {peak:.0f} MB"
+        f"/ready p99 {percentile(polls['/ready'], 0.99):.2f} s, at most {peak:.0f} MB"
     )
     failed = usual.failed() + clients.failed(accepted=(200, 503))
     has_passed = failed == 0 and rate >= LEAST_OVERLOADED_SHARE * usual_rate
