@@ -17,10 +17,12 @@ GUNICORN = [sys.executable, "-m", "gunicorn", "app:app"]
 
 
 class Server:
-    def __init__(self, process: subprocess.Popen, port: int, folder: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen, port: int, folder: Path, host: str
+    ) -> None:
         self.process = process
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"http://{host}:{port}"
         self.folder = folder
         self.uploads = folder / "static" / "uploads"
 
@@ -36,7 +38,13 @@ class Server:
 
 
 @contextmanager
-def running_server(folder: Path | None = None, command=GUNICORN, **environment: str):
+def running_server(
+    folder: Path | None = None,
+    command=GUNICORN,
+    host: str = "127.0.0.1",
+    stdout: int | None = None,
+    **environment: str,
+):
     """In `folder`, or else in a copy of the service; `{port}` in a command is its."""
     with ExitStack() as stack:
         if folder is None:
@@ -45,10 +53,10 @@ def running_server(folder: Path | None = None, command=GUNICORN, **environment: 
         port = free_port()
         environment = {**os.environ, **environment, "PORT": str(port)}
         command = [word.replace("{port}", str(port)) for word in command]
-        process = subprocess.Popen(command, cwd=folder, env=environment)
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=stdout)
         stack.enter_context(process)
         try:
-            server = Server(process, port, folder)
+            server = Server(process, port, folder, host)
             server.wait_until_ready()
             yield server
         finally:

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,21 @@ def test_hadolint_accepts_the_dockerfile():
     command = [Path(sys.executable).with_name("hadolint"), DEPLOY / "Dockerfile"]
     linted = subprocess.run(command, capture_output=True, text=True)
     assert (linted.returncode, linted.stdout) == (0, "")
+
+
+def test_the_image_holds_all_that_the_service_imports(tmp_path):
+    dockerfile = (DEPLOY / "Dockerfile").read_text()
+    for *sources, target in map(
+        str.split, re.findall("^COPY ([^-].+)$", dockerfile, re.M)
+    ):
+        for path in (each for source in sources for each in ROOT.glob(source)):
+            if path.is_dir():
+                shutil.copytree(path, tmp_path / target)
+            elif target == "./":
+                shutil.copy(path, tmp_path)
+    imported = [sys.executable, "-c", "import app; print(app.__file__)"]
+    ended = subprocess.run(imported, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.stdout.strip() == str(tmp_path / "app.py")
 
 
 @pytest.mark.parametrize("kind", KINDS)

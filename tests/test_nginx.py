@@ -15,7 +15,8 @@ from pictures import seven
 from programs import program
 from server import ROOT
 
-from deploy.local_nginx import SERVICE, Proxy, free_port, running_nginx
+from benchmarks.launches import free_port
+from tests.local_nginx import SERVICE, Proxy, running_nginx
 
 pytestmark = pytest.mark.slow
 

@@ -1,7 +1,6 @@
 """nginx with nginx.conf on free ports of this machine, in a folder of its own."""
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -11,7 +10,9 @@ from typing import NamedTuple
 
 import requests
 
-ROOT = Path(__file__).parent.parent
+from benchmarks.launches import free_port
+from tests.server import ROOT
+
 CONFIG = ROOT / "deploy" / "nginx.conf"
 TEMPORARY = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
 SERVICE = "server 127.0.0.1:5000;"
@@ -70,12 +71,6 @@ def with_replaced(text: str, replaced: dict[str, str]) -> str:
     return text
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def make_certificate(folder: Path) -> None:
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes"]
     command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"]
@@ -90,5 +85,5 @@ def wait_until_listening(process: subprocess.Popen, url: str) -> None:
         with suppress(requests.ConnectionError):
             requests.get(url, allow_redirects=False, timeout=60)
             return
-        time.sleep(0.05)  # a refused connection comes back at once
+        time.sleep(0.05)  # a refused connection comes back immediately
     raise TimeoutError("nginx does not listen")
