@@ -4,6 +4,7 @@ import warnings
 from functools import partial
 from pathlib import Path
 from posixpath import normpath
+from random import choice
 from typing import BinaryIO
 
 from flask import Flask, abort, jsonify, request, send_file
@@ -35,7 +36,8 @@ CLASS_LEN = len(CLASS)
 ALLOWED_EXT = decoding.ALLOWED_EXTENSIONS
 # What a multipart form may hold besides the file: boundaries, headers, small fields.
 FORM_BYTES = 1_000_000
-RETRY_AFTER_SECONDS = 5
+# Random, so that refused clients do not all return together.
+RETRY_AFTER_SECONDS = range(2, 11)
 # The page runs and shows what this service alone sends, and nobody can frame it.
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
@@ -169,7 +171,7 @@ def invalid_image(error):
 @app.errorhandler(Busy)
 def busy(error):
     message = "The service is too busy; try again in a few seconds."
-    return {"error": message}, 503, {"Retry-After": RETRY_AFTER_SECONDS}
+    return {"error": message}, 503, {"Retry-After": choice(RETRY_AFTER_SECONDS)}
 
 
 @app.errorhandler(Abandoned)

@@ -200,10 +200,15 @@ class Uploads:
         """
         name = f"{secrets.token_hex(16)}.{extension}"
         try:
-            self._bytes_since_cleanup += self._write(file, name)
+            try:
+                size = self._write(file, name)
+            except FileNotFoundError:  # the folder was deleted while the service runs
+                self.folder.mkdir(parents=True, exist_ok=True)
+                size = self._write(file, name)
         except OSError as error:
             self.request_cleanup()
             raise StorageFull from error
+        self._bytes_since_cleanup += size
         if self._bytes_since_cleanup > self.max_bytes // CLEANUP_SHARE:
             self.request_cleanup()
         return name
@@ -212,21 +217,13 @@ class Uploads:
         """How many bytes it has."""
         part = f"{self.folder}/.{name}"
         try:
-            size = self._create(file, part)
+            size = copy(file, part)
             os.replace(part, f"{self.folder}/{name}")
         except BaseException:
             with suppress(OSError):
                 os.unlink(part)
             raise
         return size
-
-    def _create(self, file: BinaryIO, path: str) -> int:
-        try:
-            return copy(file, path)
-        except FileNotFoundError:
-            # The folder was deleted while the service runs.
-            self.folder.mkdir(parents=True, exist_ok=True)
-            return copy(file, path)
 
     def request_cleanup(self) -> None:
         """Clean up soon, in the background, and every CLEANUP_SECONDS from then on."""
@@ -241,6 +238,7 @@ class Uploads:
             self._cleanup_due.wait(CLEANUP_SECONDS)
             self._cleanup_due.clear()
             try:
+                self.folder.mkdir(parents=True, exist_ok=True)
                 self.clean_up()
             except OSError:
                 log.exception("%s could not be cleaned up.", self.folder)

@@ -69,6 +69,18 @@ def test_folder_that_vanished_is_made_again(kept):
     assert (kept.folder / kept.save(BytesIO(b"7"), "png")).exists()
 
 
+def test_folder_that_vanishes_while_a_file_is_written_is_made_again(kept, monkeypatch):
+    replace = os.replace
+
+    def vanish_first(part, path):
+        if not kept.folder.with_name("vanished").exists():
+            kept.folder.rename(kept.folder.with_name("vanished"))
+        replace(part, path)
+
+    monkeypatch.setattr("os.replace", vanish_first)
+    assert (kept.folder / kept.save(BytesIO(b"7"), "png")).read_bytes() == b"7"
+
+
 def test_nothing_is_left_when_the_disk_is_full(kept, full_disk):
     with pytest.raises(StorageFull):
         kept.save(BytesIO(bytes(2 * LARGEST_FILE)), "png")
