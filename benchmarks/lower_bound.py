@@ -16,8 +16,8 @@ BURN_IN_SECONDS, SECONDS = 1, 3
 
 def answer(app, data: bytes) -> str:
     """Bytes → JSON, as app.predict does it between taking the file and sending."""
-    recognition = app.RECOGNISER.recogniser.recognise(data, app.MAX_PIXELS)
-    extension = app.EXTENSIONS[recognition.format][0]
+    recognition = app.RECOGNISER.recogniser.recognise(data, app.settings.MAX_PIXELS)
+    extension = app.decoding.EXTENSIONS[recognition.format][0]
     name = app.UPLOADS.save(BytesIO(data), extension)
     result = [
         {"class": app.CLASS[digit], "prob": percent}
