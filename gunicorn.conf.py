@@ -21,8 +21,8 @@ bind = f"0.0.0.0:{settings.PORT}"
 workers = settings.whole_number("WEB_CONCURRENCY", settings.cores(), most=1000)
 # Silent and idle clients wait outside its threads; the other stock workers serve too.
 worker_class = "gthread"
-# Twice as many as pictures that may wait: slow uploads take some as well.
-threads = 256
+# More than the 512 pictures that may wait: slow uploads take some as well.
+threads = 640
 timeout = 120  # on a busy machine the import of TensorFlow alone can take 30 s
 graceful_timeout = 30  # for a slow upload in flight
 keepalive = 75  # more than the 60 s of most proxies, so that they close first

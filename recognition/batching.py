@@ -29,9 +29,9 @@ MAX_BATCH_SIZE = 8
 SMALL_BYTES, SMALL_PIXELS = 65_536, 1_000_000
 # Python holds its lock for a part of the work, so that more would only compete for it.
 LARGE_AT_ONCE = 4
-# Pictures that wait or are read: phone photos of three seconds. The server needs more
+# Pictures that wait or are read: phone photos of six seconds. The server needs more
 # threads than this, so that other requests need not wait.
-MAX_WAITING = 128
+MAX_WAITING = 512
 # After so long a wait the answer may no longer be wanted.
 PATIENCE_SECONDS = 1
 # How many of the largest files wait or are read: all are held in memory.
@@ -51,31 +51,35 @@ class Budget:
 
     def __init__(self, total: int) -> None:
         self.total = self._free = total
-        self._waiting: deque[object] = deque()
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._waiting: deque[tuple[int, threading.Event]] = deque()
 
     @contextmanager
     def spend(self, units: int, timeout: float) -> Iterator[None]:
         """Hold so many units, or all if it is more. Raises Busy after `timeout` s."""
-        units, ticket = min(units, self.total), object()
-
-        def is_next() -> bool:
-            return self._waiting[0] is ticket and self._free >= units
-
-        with self._changed:
+        units, granted = min(units, self.total), threading.Event()
+        ticket = units, granted
+        with self._lock:
             self._waiting.append(ticket)
-            is_granted = self._changed.wait_for(is_next, timeout)
-            self._waiting.remove(ticket)
-            self._free -= units if is_granted else 0
-            self._changed.notify_all()
-        if not is_granted:
-            raise Busy
+            self._grant()
+        granted.wait(timeout)
+        with self._lock:
+            if not granted.is_set():
+                self._waiting.remove(ticket)
+                self._grant()
+                raise Busy
         try:
             yield
         finally:
-            with self._changed:
+            with self._lock:
                 self._free += units
-                self._changed.notify_all()
+                self._grant()
+
+    def _grant(self) -> None:
+        while self._waiting and self._waiting[0][0] <= self._free:
+            units, granted = self._waiting.popleft()
+            self._free -= units
+            granted.set()
 
 
 class BatchingRecogniser:

@@ -40,7 +40,7 @@ def recogniser():
 
 @pytest.fixture
 def pool(gate, recogniser):
-    with ThreadPoolExecutor(128) as pool:
+    with ThreadPoolExecutor(600) as pool:
         yield pool
         gate.set()
         recogniser.permits.release(1000)
@@ -159,7 +159,7 @@ def test_what_need_not_wait_is_read_without_asking_for_the_client():
     assert digit(batching().recognise(BytesIO(LARGE), lambda: False)) == 7
 
 
-@pytest.mark.parametrize(("size", "most"), [(0, 128), (MAX_BYTES, 8)])
+@pytest.mark.parametrize(("size", "most"), [(0, 512), (MAX_BYTES, 8)])
 def test_a_picture_more_than_may_wait_is_turned_away(pool, gate, size, most):
     batcher = batching(max_wait_seconds=LONG)
     files = [HeldFile(seven().ljust(size, b"\0"), gate) for _ in range(most)]
