@@ -4,12 +4,14 @@ RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
 UV := $(VENV)/uv/bin/uv
-.PHONY: run install test lint data train evaluate bench bench-accuracy lock audit
+.PHONY: run install install-dev test lint data train evaluate bench bench-accuracy lock audit
 
 run: $(RUN)
 	exec $(VENV)/bin/python -m gunicorn app:app
 
 install: $(RUN)
+
+install-dev: $(DEV)
 
 test: $(DEV)
 	$(VENV)/bin/python -m pytest --cov --cov-report=term

@@ -15,7 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import settings
 from labelling import label_pictures
 from recognition import decoding
-from recognition.batching import Abandoned, BatchingRecogniser, Busy
+from recognition.batching import BatchingRecogniser, Busy
 from recognition.decoding import InvalidImage
 from recognition.inference import Recogniser, keras
 from uploads import (
@@ -27,10 +27,11 @@ from uploads import (
     uploaded_file,
 )
 
-# Pillow has one for every oddity of a picture, which could be thousands in each.
+# Pillow warns about every oddity of a file, thousands of times in a crafted one.
 warnings.filterwarnings("ignore", module="PIL")
 
 ROOT = Path(__file__).parent
+# Names that the tutorial's app.py has too.
 CLASS = list("0123456789")
 CLASS_LEN = len(CLASS)
 ALLOWED_EXT = decoding.ALLOWED_EXTENSIONS
@@ -38,7 +39,7 @@ ALLOWED_EXT = decoding.ALLOWED_EXTENSIONS
 FORM_BYTES = 1_000_000
 # Random, so that refused clients do not all return together.
 RETRY_AFTER_SECONDS = range(2, 11)
-# The page runs and shows what this service alone sends, and nobody can frame it.
+# The page loads only what this service sends, and no site can frame it.
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
     "style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
@@ -73,8 +74,7 @@ app.cli.add_command(label_pictures)
 CORS(app, expose_headers="Retry-After")
 app.wsgi_app = SlowClients(app.wsgi_app, settings.MAX_REQUEST_SECONDS)
 if count := settings.TRUSTED_PROXIES:
-    believed = dict.fromkeys(("x_for", "x_proto", "x_host", "x_prefix"), count)
-    app.wsgi_app = ProxyFix(app.wsgi_app, **believed)
+    app.wsgi_app = ProxyFix(app.wsgi_app, count, count, count, x_prefix=count)
 
 UPLOADS = Uploads(
     ROOT / "static" / "uploads",
@@ -165,7 +165,7 @@ def too_many_bytes(error):
 @app.errorhandler(InvalidImage)
 def invalid_image(error):
     status = 413 if isinstance(error, decoding.TooLarge) else 400
-    return {"error": str(error)}, status  # this text alone is written for the client
+    return {"error": str(error)}, status  # its sentence is written for the client
 
 
 @app.errorhandler(Busy)
@@ -174,19 +174,14 @@ def busy(error):
     return {"error": message}, 503, {"Retry-After": choice(RETRY_AFTER_SECONDS)}
 
 
-@app.errorhandler(Abandoned)
-def abandoned(error):
-    return {"error": "The client is gone."}, 400
-
-
 @app.errorhandler(StorageFull)
 def storage_full(error):
-    app.logger.error("Nothing can be stored in %s: %s", UPLOADS.folder, error.__cause__)
+    app.logger.error("An upload cannot be stored: %s", error.__cause__)
     return {"error": "There is no room to save the picture."}, 507
 
 
 @app.after_request
-def shield_pictures(response):
+def add_security_headers(response):
     response.headers["X-Content-Type-Options"] = "nosniff"
     # By type, not by path, which may be spelled /static/./uploads/NAME as well.
     if response.mimetype.startswith("image/"):

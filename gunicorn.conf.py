@@ -17,9 +17,9 @@ CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else
 MALLOC_OPTIONS = {-3: 2_000_000, -1: 4_000_000, -8: 1}
 
 bind = f"0.0.0.0:{settings.PORT}"
-# A prediction keeps a core busy; more workers only cost memory, over 100 MB each.
+# A prediction keeps a core busy; more workers only cost memory.
 workers = settings.whole_number("WEB_CONCURRENCY", settings.cores(), most=1000)
-# Silent and idle clients wait outside its threads; the other stock workers serve too.
+# Silent and idle clients wait outside its threads. sync and gevent serve as well.
 worker_class = "gthread"
 # More than the 512 pictures that may wait: slow uploads take some as well.
 threads = 640
@@ -29,7 +29,7 @@ keepalive = 75  # more than the 60 s of most proxies, so that they close first
 # The workers' signs of life are file writes, which stall on a busy disk.
 worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 control_socket_disable = True
-forwarded_allow_ips = ""  # TRUSTED_PROXIES tells whose headers are believed
+forwarded_allow_ips = ""  # TRUSTED_PROXIES tells whose headers are trusted
 accesslog = "-"
 access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)sms'
 
@@ -44,8 +44,8 @@ def on_starting(server):
     with contextlib.suppress(ValueError, OSError):  # a client takes two files
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    # The workers share these libraries, whose import starts no thread; the garbage
-    # collector would copy what is not frozen.
+    # The workers share these libraries, whose import starts no thread. Frozen, as the
+    # garbage collector writes to objects, which would copy their pages.
     importlib.import_module("recognition.inference")
     gc.freeze()
 
@@ -56,13 +56,14 @@ def pre_fork(server, worker):
 
 
 def post_fork(server, worker):
+    # Else each thread keeps the memory of the largest picture that it read.
     with contextlib.suppress(OSError, AttributeError):
-        # Threads on one core pass the interpreter on faster, and its caches stay warm.
-        if server.num_workers >= len(CORES) > 0:
-            os.sched_setaffinity(0, {worker.core})
-        # Else each thread keeps the memory of the largest picture that it read.
         for option, value in MALLOC_OPTIONS.items():
             ctypes.CDLL("libc.so.6").mallopt(option, value)
+    # Threads on one core hand the GIL over faster, and the core's caches stay warm.
+    if server.num_workers >= len(CORES) > 0:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, {worker.core})
 
 
 def post_worker_init(worker):

@@ -97,8 +97,8 @@ WRITABLE = {
 @click.option("--html", **WRITABLE, help=f"A page of the {MAX_SHOWN:,} least certain.")
 @with_appcontext
 def label_pictures(paths, output, html):
-    """Label pictures: files, and folders with all that they hold, but for what is
-    behind links to other folders.
+    """Label pictures: files, and folders with their subfolders (links to folders are
+    not followed).
 
     Prints or writes a row for each, path,class,prob,box,error. Ends with status 1 when
     a picture could not be read.
@@ -114,7 +114,7 @@ def label_pictures(paths, output, html):
     bar = click.progressbar(length=count, file=sys.stderr, hidden=is_hidden)
     with opened(output) as file, pool, bar:
         write = row_writer(file)
-        for rows in in_order(pool, partial(label_all, recogniser), new):
+        for rows in in_order(pool, partial(label, recogniser), new):
             for row in rows:
                 write(row)
                 summary.add(row)
@@ -164,10 +164,6 @@ def files_in(top: str) -> Iterator[str]:
     yield from (error.filename for error in refused)
 
 
-def label_all(recogniser: BatchingRecogniser, paths: list[str]) -> list[Row]:
-    return [label(recogniser, path) for path in paths]
-
-
 def label(recogniser: BatchingRecogniser, path: str) -> Row:
     """The answer of POST /predict, or its refusal."""
     if Path(path).is_fifo():
@@ -190,11 +186,15 @@ def label(recogniser: BatchingRecogniser, path: str) -> Row:
 
 
 def in_order(pool: Executor, function: Callable, items: Iterable) -> Iterator:
-    """Like map over chunks of the items, of which it takes only a few ahead."""
+    """Like map, in chunks, of which it takes only a few ahead."""
     items, waiting = iter(items), deque()
+
+    def call(chunk: list) -> list:
+        return [function(item) for item in chunk]
+
     try:
         while chunk := list(islice(items, CHUNK)):
-            waiting.append(pool.submit(function, chunk))
+            waiting.append(pool.submit(call, chunk))
             while waiting and (len(waiting) > AHEAD or waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
@@ -228,7 +228,7 @@ def earlier_rows(output: str) -> Iterator[Row]:
         end = len(header) if header == HEADER else 0
         for fields, size in complete_records(file) if is_ours else ():
             if len(fields) != len(Row._fields):
-                is_ours &= not file.read(1)
+                is_ours &= not file.read(1)  # only the last may be incomplete
                 break
             end += size
             yield Row(*fields)
@@ -260,16 +260,12 @@ def write_report(path: str, summary: Summary, pool: Executor, max_pixels: int) -
         if len(rows) < summary.total:
             file.write(f"<p>Shown are the {len(rows):,} least certain.\n")
         file.write("<ul>\n")
-        for cards in in_order(pool, partial(cards_of, max_pixels), rows):
-            file.write(cards)
+        for cards in in_order(pool, partial(card, max_pixels), rows):
+            file.writelines(cards)
         file.write("</ul>\n")
 
 
-def cards_of(max_pixels: int, rows: list[Row]) -> str:
-    return "".join(card(row, max_pixels) for row in rows)
-
-
-def card(row: Row, max_pixels: int) -> str:
+def card(max_pixels: int, row: Row) -> str:
     name = f"<small>{escape(row.path)}</small>"
     if row.error:
         return f"<li><em>{escape(row.error)}</em>{name}\n"

@@ -49,9 +49,8 @@ def control_groups(root: Path) -> list[Path]:
                 continue
             mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
             group = mount / group.lstrip("/")
-            folders += [group, *group.parents][
-                : len(group.parts) - len(mount.parts) + 1
-            ]
+            chain = (group, *group.parents)
+            folders += [each for each in chain if each.is_relative_to(mount)]
     return folders
 
 
@@ -61,9 +60,9 @@ MAX_PIXELS = whole_number("MAX_PIXELS", 64_000_000)
 # With room for less, a picture could be deleted before its link is opened.
 UPLOADS_MAX_BYTES = whole_number("UPLOADS_MAX_BYTES", 2**31, least=2 * MAX_UPLOAD_BYTES)
 UPLOADS_MAX_AGE_DAYS = whole_number("UPLOADS_MAX_AGE_DAYS", 30, most=36_500)
-# Behind a proxy that keeps an upload until it is complete, one takes milliseconds.
+# The longest pause in a body, or in the sending of an answer.
 MAX_REQUEST_SECONDS = whole_number("MAX_REQUEST_SECONDS", 60, most=86_400)
-# 64 phone photos at once wait a second on two cores.
+# 64 phone photos together wait a second on two cores; ten are an overload.
 MAX_WAIT_SECONDS = whole_number("MAX_WAIT_SECONDS", 10, most=86_400)
 # Proxies in front, each of which sets X-Forwarded-For, -Proto, -Host and -Prefix:
 # whatever it does not set, a client may.

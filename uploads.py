@@ -63,19 +63,22 @@ def uploaded_file(request: Request) -> Iterator[tuple[str, BinaryIO]]:
 
     Raises HTTP exceptions for a body that is too long or cut off, and StorageFull.
     """
-    try:
-        with SpooledTemporaryFile(SPOOLED_BYTES) as file:
-            try:
-                filename = receive(request, file)
-            except MultipartError:
-                filename = ""
-            yield filename, file
-    except OSError as error:
-        raise StorageFull from error
+    with SpooledTemporaryFile(SPOOLED_BYTES) as file:
+        try:
+            filename = receive(request, file)
+            file.seek(0)  # writes what is buffered: the disk may be full
+        except MultipartError:
+            filename = ""
+        except OSError as error:
+            raise StorageFull from error
+        yield filename, file
 
 
 def receive(request: Request, file: BinaryIO) -> str:
-    """Werkzeug's parser does the same in several times the CPU time."""
+    """Write the part `file` of a form to a file; its name.
+
+    Werkzeug's own parser takes ten times the CPU time.
+    """
     filename, is_wanted = "", False
     parser = PushMultipartParser(
         request.mimetype_params.get("boundary", ""),
@@ -93,7 +96,7 @@ def receive(request: Request, file: BinaryIO) -> str:
 
 
 def filename_of(part: MultipartSegment) -> str:
-    """Also as it is written for letters outside ASCII (RFC 2231, RFC 2047)."""
+    """Also if it is encoded for letters outside ASCII (RFC 2231, RFC 2047)."""
     filename = part.filename or ""
     if "filename*" in part["Content-Disposition"].lower():
         _, options = parse_options_header(part["Content-Disposition"])
@@ -123,7 +126,7 @@ class SlowClients:
         answer = self.app(environ, start_response)
         body.discard()
         if is_last_request(environ):
-            # Else the loop waits up to two seconds for the client to close it.
+            # Else gunicorn's main loop waits up to 2 s for the client to close it.
             return ClosingIterator(answer, partial(stop_receiving, connection))
         return answer
 
@@ -214,7 +217,7 @@ class Uploads:
         return name
 
     def _write(self, file: BinaryIO, name: str) -> int:
-        """How many bytes it has."""
+        """Returns the number of bytes."""
         part = f"{self.folder}/.{name}"
         try:
             size = copy(file, part)
@@ -251,15 +254,15 @@ class Uploads:
         with exclusive(self.folder) as is_alone:
             if not is_alone:
                 return
-            modified, sizes = self._without_expired()
+            modified, sizes = self._delete_expired()
             limit = self.max_bytes - self.max_bytes // HEADROOM_SHARE
             if (excess := int(sizes.sum()) - limit) > 0:
                 oldest = np.argsort(modified)
                 last = np.searchsorted(np.cumsum(sizes[oldest]), excess)
                 self._delete_until(modified[oldest[last]], excess)
 
-    def _without_expired(self) -> tuple[np.ndarray, np.ndarray]:
-        """When the files that stay were written, and their sizes."""
+    def _delete_expired(self) -> tuple[np.ndarray, np.ndarray]:
+        """When the other files were written, and their sizes."""
         # There may be millions: all that is held of one are these two numbers.
         now, modified, sizes = time.time(), array("d"), array("q")
         is_clock_steady = self._is_clock_steady()
@@ -280,7 +283,7 @@ class Uploads:
                 excess -= file.size
 
     def _is_clock_steady(self) -> bool:
-        """Else what seems old may be new."""
+        """Not for a day after it was set: what seems expired may be new."""
         now = time.monotonic()
         offset = time.time() - now
         if abs(offset - self._clock_offset) > CLOCK_STEP_SECONDS:
@@ -306,7 +309,7 @@ def exclusive(folder: Path) -> Iterator[bool]:
 
 
 def copy(file: BinaryIO, path: str) -> int:
-    """How many bytes were written."""
+    """Returns the number of bytes."""
     file.seek(0)
     with open(path, "wb") as target:
         shutil.copyfileobj(file, target)

@@ -2,7 +2,7 @@
 
 Small pictures that wait at the same time are read together, stage by stage: each stage
 finds its code and data in the processor's caches, and threads do not compete for the
-interpreter. A large picture is read in the thread that brought it, a few at a time.
+GIL. A large picture is read in the thread that brought it, a few at a time.
 """
 
 import queue
@@ -27,12 +27,12 @@ MAX_BATCH_SIZE = 8
 # A picture of more bytes, or more pixels in memory, is read in a thread of its own:
 # its decoding takes longer than batching saves.
 SMALL_BYTES, SMALL_PIXELS = 65_536, 1_000_000
-# Python holds its lock for a part of the work, so that more would only compete for it.
+# Decoding holds the GIL for a part of its time: more would only compete for it.
 LARGE_AT_ONCE = 4
 # Pictures that wait or are read: phone photos of six seconds. The server needs more
 # threads than this, so that other requests need not wait.
 MAX_WAITING = 512
-# After so long a wait the answer may no longer be wanted.
+# After so long a wait the client may have left, which is checked.
 PATIENCE_SECONDS = 1
 # How many of the largest files wait or are read: all are held in memory.
 LARGEST_WAITING = 8
@@ -42,7 +42,7 @@ class Busy(Exception):
     """Too many pictures are waiting, or this one has waited too long."""
 
 
-class Abandoned(Exception):
+class Abandoned(Busy):
     """The answer is no longer wanted."""
 
 
@@ -111,8 +111,9 @@ class BatchingRecogniser:
         """
         size = file.seek(0, SEEK_END)
         check_bytes(size, self.max_bytes)
-        share = max(size, self._file_bytes.total // MAX_WAITING)
-        with self._file_bytes.spend(share, timeout=0):
+        # Each counts as a 512th at least, which bounds their number too.
+        counted = max(size, self._file_bytes.total // MAX_WAITING)
+        with self._file_bytes.spend(counted, timeout=0):
             file.seek(0)
             opened = open_image(file.read(), self.max_pixels)
             if size <= SMALL_BYTES and opened.decoded_pixels <= SMALL_PIXELS:
@@ -122,6 +123,7 @@ class BatchingRecogniser:
     def _read_alone(
         self, opened: OpenedImage, is_wanted: Callable[[], bool]
     ) -> Recognition:
+        # Each counts as a quarter at least: no more than LARGE_AT_ONCE are decoded.
         pixels = max(opened.decoded_pixels, self.max_pixels // LARGE_AT_ONCE)
         began = time.monotonic()
         with self._decoded_pixels.spend(pixels, self.max_wait_seconds):

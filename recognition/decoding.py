@@ -22,18 +22,18 @@ DETAIL_SIDE = 280
 # A larger picture than this is reduced in strips, since a few copies of all of it would
 # take a gigabyte; each strip becomes so many rows.
 WHOLE_SIDE, STRIP_ROWS = 4 * DETAIL_SIDE, 8
-# Pixels. What JPEG can have, and a hairline PNG should: each row costs time.
+# Pixels. The limit of JPEG; the rows of a PNG could be millions, and each costs time.
 MAX_SIDE = 65_535
 # Each scan of a progressive JPEG passes over the whole picture; cameras write ten.
 MAX_SCANS = 30
-# Pillow takes microseconds for each chunk or segment, and for each byte between two
-# segments; programs write one for every 10 kB.
+# Pillow takes microseconds for each PNG chunk, JPEG segment, and byte between two
+# segments; ordinary files have one for every 10 kB.
 MAX_PARTS = 10_000
 # libjpeg starts again at every such block of fill bytes that it is given.
 FILL_BYTES = 4096 * b"\xff"
 # The spread of grey levels below which ink is one tone, of 255.
 ONE_TONE = 64
-# Of that transparent ink, the share of outliers at either end that does not count.
+# Of transparent ink, the share of outliers at either end that does not count.
 TONE_OUTLIERS_PERCENT = 2
 
 # EXIF orientations by what was done to the picture; a turn is a flip of a diagonal.

@@ -17,7 +17,7 @@ FIT_SIDE, CLOSING_SIDE, TONES_SIDE, COLOUR_SIDE = 32, 64, 64, 32
 # A channel that shows the ink so many times as strongly as luminance is used instead,
 # as blue for yellow on white.
 CHANNEL_ADVANTAGE = 2
-# Share of the width over which local contrast is measured, to the side of a pixel.
+# How far local contrast reaches to each side of a pixel, in pixels of the thumbnail.
 CONTRAST_REACH = COLOUR_SIDE // 5
 # Grey level. Ink on darker paper would be amplified together with its noise.
 DARKEST_BACKGROUND = 24

@@ -69,9 +69,9 @@ class Recogniser:
         self._interpreter = compile_model(model)
         self._input = self._interpreter.get_input_details()[0]["index"]
         self._output = self._interpreter.get_output_details()[0]["index"]
-        # LiteRT holds the picture between the calls below.
+        # An interpreter holds one picture between set_tensor and get_tensor.
         self._lock = threading.Lock()
-        # The first pass is slow, and a model that fails must not start.
+        # The first pass is slow; a service whose model fails must not start.
         self._blank = np.ones(model.input_shape[1:], np.float32)
         self.classify(self._blank)
 

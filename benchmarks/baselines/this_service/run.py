@@ -7,5 +7,5 @@ import app
 
 def read(path: str) -> int:
     data = Path(path).read_bytes()
-    recognition = app.RECOGNISER.recogniser.recognise(data, app.MAX_PIXELS)
+    recognition = app.RECOGNISER.recogniser.recognise(data, app.settings.MAX_PIXELS)
     return int(recognition.probabilities.argmax())
