@@ -166,10 +166,10 @@ def files_in(top: str) -> Iterator[str]:
 
 def label(recogniser: BatchingRecogniser, path: str) -> Row:
     """The answer of POST /predict, or its refusal."""
-    if Path(path).is_fifo():
-        # Opening it could wait for ever.
-        return Row(path, error="The file cannot be read: It is a pipe.")
     try:
+        if Path(path).is_fifo():
+            # Opening it could wait for ever.
+            return Row(path, error="The file cannot be read: It is a pipe.")
         with open(path, "rb") as file:
             if not has_allowed_extension(path):
                 return Row(path, error="Not allowed file extension.")

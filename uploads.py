@@ -12,6 +12,7 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from email.errors import MessageError
 from email.header import decode_header, make_header
 from functools import partial
 from pathlib import Path
@@ -101,7 +102,7 @@ def filename_of(part: MultipartSegment) -> str:
     if "filename*" in part["Content-Disposition"].lower():
         _, options = parse_options_header(part["Content-Disposition"])
         filename = options.get("filename", filename)
-    with suppress(ValueError, LookupError):
+    with suppress(ValueError, LookupError, MessageError):
         return str(make_header(decode_header(filename)))
     return filename
 
@@ -158,9 +159,9 @@ def stop_receiving(connection: socket.socket) -> None:
 
 
 def is_last_request(environ: dict) -> bool:
-    connection = environ.get("HTTP_CONNECTION", "").lower()
+    words = environ.get("HTTP_CONNECTION", "").lower().replace(",", " ").split()
     is_old = environ["SERVER_PROTOCOL"] == "HTTP/1.0"
-    return "close" in connection or (is_old and "keep-alive" not in connection)
+    return "close" in words or (is_old and "keep-alive" not in words)
 
 
 def is_connected(environ: dict) -> bool:

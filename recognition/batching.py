@@ -62,18 +62,23 @@ class Budget:
         with self._lock:
             self._waiting.append(ticket)
             self._grant()
+            if not timeout:
+                self._give_up(ticket)
         granted.wait(timeout)
         with self._lock:
-            if not granted.is_set():
-                self._waiting.remove(ticket)
-                self._grant()
-                raise Busy
+            self._give_up(ticket)
         try:
             yield
         finally:
             with self._lock:
                 self._free += units
                 self._grant()
+
+    def _give_up(self, ticket: tuple[int, threading.Event]) -> None:
+        if ticket in self._waiting:
+            self._waiting.remove(ticket)
+            self._grant()
+            raise Busy
 
     def _grant(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._free:

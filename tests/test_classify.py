@@ -146,6 +146,15 @@ def test_bad_usage_is_refused_at_once(classify, words):
     assert classify(*words).exit_code == 2
 
 
+def test_a_picture_that_may_not_be_looked_at_becomes_a_row(classify, monkeypatch):
+    def forbidden(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_fifo", forbidden)
+    (row,) = rows(classify(SEVENS / "7_087.jpg").stdout)
+    assert row["error"] == "The file cannot be read: Permission denied."
+
+
 def test_the_report_shows_failures_then_the_least_sure(classify, folder, tmp_path):
     report = tmp_path / "report.html"
     classify(SEVENS, folder, "--html", report)

@@ -37,6 +37,9 @@ def predict(client, *parts: bytes):
         ),
         pytest.param(DISPOSITION + b'name="file"; ' + RFC_2047, id="RestSharp"),
         pytest.param(DISPOSITION + b'name="file"; ' + RFC_2231, id="urllib3"),
+        pytest.param(
+            DISPOSITION + b'name="file"; filename="=?utf-8?b?A?=.png"', id="broken"
+        ),
         pytest.param(DISPOSITION + b'name="file";\r\n filename="7.png"', id="folded"),
         pytest.param(DISPOSITION + b'name="file"; filename="\xff.png"', id="any bytes"),
         pytest.param(NAMED + 20 * b"\r\nX-Other: 1", id="many headers"),
