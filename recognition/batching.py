@@ -57,16 +57,17 @@ class Budget:
     @contextmanager
     def spend(self, units: int, timeout: float) -> Iterator[None]:
         """Hold so many units, or all if it is more. Raises Busy after `timeout` s."""
-        units, granted = min(units, self.total), threading.Event()
-        ticket = units, granted
+        units, ticket = min(units, self.total), None
         with self._lock:
-            self._waiting.append(ticket)
-            self._grant()
-            if not timeout:
-                self._give_up(ticket)
-        granted.wait(timeout)
-        with self._lock:
-            self._give_up(ticket)
+            if not self._waiting and units <= self._free:
+                self._free -= units
+            elif timeout:
+                ticket = units, threading.Event()
+                self._waiting.append(ticket)
+            else:
+                raise Busy
+        if ticket:
+            self._wait(ticket, timeout)
         try:
             yield
         finally:
@@ -74,11 +75,13 @@ class Budget:
                 self._free += units
                 self._grant()
 
-    def _give_up(self, ticket: tuple[int, threading.Event]) -> None:
-        if ticket in self._waiting:
-            self._waiting.remove(ticket)
-            self._grant()
-            raise Busy
+    def _wait(self, ticket: tuple[int, threading.Event], timeout: float) -> None:
+        ticket[1].wait(timeout)
+        with self._lock:
+            if ticket in self._waiting:
+                self._waiting.remove(ticket)
+                self._grant()
+                raise Busy
 
     def _grant(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._free:
