@@ -52,7 +52,7 @@ class Load:
                         self.add(began, response)
             except OSError:
                 self.add(began, b"")
-                time.sleep(RETRY_SECONDS)
+                time.sleep(RETRY_SECONDS)  # a refused connection returns immediately
 
     def add(self, began: float, response: bytes) -> None:
         seconds = time.perf_counter() - began
@@ -67,11 +67,11 @@ class Load:
     def run(self, seconds: float, least: int) -> list[Answer]:
         """The answers of the next seconds, or of more until there are `least`."""
         first, began = len(self.answers), time.perf_counter()
-        time.sleep(seconds)
+        time.sleep(seconds)  # the time for which the threads send
         while len(self.answers) < first + least:
             if time.perf_counter() - began > seconds + TIMEOUT_SECONDS:
                 break
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)  # polling takes CPU from the server
         return self.answers[first:]
 
     def drain(self) -> None:

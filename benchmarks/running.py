@@ -87,7 +87,7 @@ def settle(process: subprocess.Popen) -> None:
     """Until all workers rest: then all have started."""
     used, deadline = tree_cpu_seconds(process.pid), time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
-        time.sleep(REST_SECONDS)
+        time.sleep(REST_SECONDS)  # the time over which rest is judged
         before, used = used, tree_cpu_seconds(process.pid)
         if used - before < REST_CPU_SECONDS:
             return

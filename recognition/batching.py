@@ -47,7 +47,7 @@ class Abandoned(Busy):
 
 
 class Budget:
-    """At most `total` units in use at once, given out in order of arrival."""
+    """At most `total` units in use, granted in order of arrival."""
 
     def __init__(self, total: int) -> None:
         self.total = self._free = total

@@ -191,6 +191,7 @@ def poll(url: str, path: str, seconds: float) -> list[Answer]:
     while (began := time.monotonic()) < end:
         reply = ask(connection, "GET", path)
         answers.append(Answer(began, time.monotonic(), reply.status))
+        # Polls at a steady rate, whatever an answer takes.
         time.sleep(max(0, began + POLL_SECONDS - time.monotonic()))
     connection.close()
     return answers

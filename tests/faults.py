@@ -111,7 +111,7 @@ def statuses(answers: list[Answer]) -> str:
 
 
 def workers_killed(seconds: float) -> Result:
-    """One after the other, then all at once."""
+    """One after the other, then all together."""
     with service() as server, Clients(server.url) as clients:
         run_for(1)
         for worker in workers(server):
@@ -314,7 +314,7 @@ def send_slowly(slow: list) -> None:
     for _ in range(5):
         for client in slow:
             client.send(b"a")
-        time.sleep(SLOW_BYTE_SECONDS)
+        time.sleep(SLOW_BYTE_SECONDS)  # that is what makes them slow
 
 
 def idle_uploads(seconds: float) -> Result:

@@ -1,4 +1,4 @@
-"""Paper is told from ink: by colour, by tone, in shade, and where the ink is faint.
+"""Paper and ink differ by colour, by tone, in shade, and where the ink is faint.
 
 Pictures of up to 32 pixels are fitted, and of up to 64 are closed, as they are.
 """
