@@ -1,7 +1,9 @@
 """The digit recognition service: POST /predict reads the digit in a picture."""
 
+import sys
 import warnings
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from posixpath import normpath
 from random import choice
@@ -17,7 +19,8 @@ from labelling import label_pictures
 from recognition import decoding
 from recognition.batching import BatchingRecogniser, Busy
 from recognition.decoding import InvalidImage
-from recognition.inference import Recogniser, keras
+from recognition.inference import Recogniser
+from recognition.model import UnfitModel, load_model
 from uploads import (
     SlowClients,
     StorageFull,
@@ -30,7 +33,9 @@ from uploads import (
 # Pillow warns about every oddity of a file, thousands of times in a crafted one.
 warnings.filterwarnings("ignore", module="PIL")
 
+__version__ = "1.0.0"
 ROOT = Path(__file__).parent
+MODEL_FILE = ROOT / "model.keras"
 # Names that the tutorial's app.py has too.
 CLASS = list("0123456789")
 CLASS_LEN = len(CLASS)
@@ -47,13 +52,18 @@ PAGE_HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 
-MODEL = keras.models.load_model(ROOT / "model.keras", compile=False)
-RECOGNISER = BatchingRecogniser(
-    Recogniser(MODEL),
-    settings.MAX_UPLOAD_BYTES,
-    settings.MAX_PIXELS,
-    settings.MAX_WAIT_SECONDS,
-)
+try:
+    MODEL = load_model(MODEL_FILE)
+    RECOGNISER = BatchingRecogniser(
+        Recogniser(MODEL),
+        settings.MAX_UPLOAD_BYTES,
+        settings.MAX_PIXELS,
+        settings.MAX_WAIT_SECONDS,
+    )
+except UnfitModel as error:
+    print(error, file=sys.stderr)
+    raise SystemExit(4) from None  # gunicorn stops then, instead of trying again
+MODEL_SHA256 = sha256(MODEL_FILE.read_bytes()).hexdigest()
 
 
 class Service(Flask):
@@ -103,6 +113,20 @@ def ready():
     return {"ready": True}
 
 
+@app.get("/info")
+def info():
+    return {
+        "version": __version__,
+        "model": {
+            "name": MODEL.name,
+            "sha256": MODEL_SHA256,
+            "input_shape": MODEL.inputs[0].shape[1:],
+            "classes": CLASS,
+            "preparation": RECOGNISER.recogniser.preparation.name,
+        },
+    }
+
+
 @app.post("/predict")
 def predict():
     with uploaded_file(request) as (filename, file):
@@ -134,6 +158,14 @@ def save(file: BinaryIO, extension: str, picture_format: str) -> str:
 @app.get("/openapi.json")
 def openapi():
     return send_file(ROOT / "static" / "openapi.json", mimetype="application/json")
+
+
+def describe_model() -> str:
+    recogniser = RECOGNISER.recogniser
+    return (
+        f"Model {MODEL.name} ({MODEL_SHA256[:12]}), preparation: "
+        f"{recogniser.preparation.name}, run by {recogniser.forward_pass}."
+    )
 
 
 def wants_saving() -> bool:
@@ -191,4 +223,5 @@ def add_security_headers(response):
 
 if __name__ == "__main__":
     UPLOADS.request_cleanup()
+    print(describe_model(), file=sys.stderr)
     app.run(host="0.0.0.0", port=settings.PORT, debug=False, threaded=True)

@@ -7,6 +7,7 @@ import importlib
 import os
 import resource
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))  # if started from another folder
@@ -48,6 +49,17 @@ def on_starting(server):
     # garbage collector writes to objects, which would copy their pages.
     importlib.import_module("recognition.inference")
     gc.freeze()
+    # In a process of its own, since a model that is loaded before the fork hangs.
+    check = get_context("fork").Process(target=check_app, args=(server.log,))
+    check.start()
+    check.join()
+    if check.exitcode:
+        raise SystemExit(check.exitcode)
+
+
+def check_app(log):
+    """Load the model as the workers will; it has said so if it cannot be served."""
+    log.info(importlib.import_module("app").describe_model())
 
 
 def pre_fork(server, worker):

@@ -14,13 +14,8 @@ from contextlib import contextmanager, suppress
 from io import SEEK_END
 from typing import BinaryIO
 
-from recognition.decoding import (
-    OpenedImage,
-    check_bytes,
-    decode_opened,
-    open_image,
-)
-from recognition.inference import Recogniser, Recognition, prepare
+from recognition.decoding import OpenedImage, check_bytes
+from recognition.inference import Recogniser, Recognition, run
 
 # The first picture of a batch waits for all of them: eight take some 8 ms.
 MAX_BATCH_SIZE = 8
@@ -123,7 +118,7 @@ class BatchingRecogniser:
         counted = max(size, self._file_bytes.total // MAX_WAITING)
         with self._file_bytes.spend(counted, timeout=0):
             file.seek(0)
-            opened = open_image(file.read(), self.max_pixels)
+            opened = self.recogniser.open(file.read(), self.max_pixels)
             if size <= SMALL_BYTES and opened.decoded_pixels <= SMALL_PIXELS:
                 return self._read_in_batch(opened)
             return self._read_alone(opened, is_wanted)
@@ -137,7 +132,7 @@ class BatchingRecogniser:
         with self._decoded_pixels.spend(pixels, self.max_wait_seconds):
             if time.monotonic() - began > PATIENCE_SECONDS and not is_wanted():
                 raise Abandoned
-            return self.recogniser.predict(prepare(decode_opened(opened)))
+            return run(self.recogniser.stages, opened)
 
     def _read_in_batch(self, opened: OpenedImage) -> Recognition:
         answer: queue.SimpleQueue = queue.SimpleQueue()
@@ -159,7 +154,7 @@ class BatchingRecogniser:
     def _run(self) -> None:
         while True:
             batch = self._next_batch()
-            for stage in (decode_opened, prepare, self.recogniser.predict):
+            for stage in self.recogniser.stages:
                 batch = [(attempt(stage, each), answer) for each, answer in batch]
             for recognition, answer in batch:
                 answer.put(recognition)

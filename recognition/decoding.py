@@ -2,7 +2,7 @@
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from typing import NamedTuple
@@ -16,6 +16,8 @@ from PIL import ExifTags, Image
 EXTENSIONS = {"JPEG": ("jpg", "jpeg"), "PNG": ("png",)}
 ALLOWED_EXTENSIONS = {name for names in EXTENSIONS.values() for name in names}
 
+# Width and height in pixels.
+Size = tuple[int, int]
 # Longest side, in pixels, of a decoded picture: a digit that is a tenth as high still
 # has as many pixels as those of MNIST.
 DETAIL_SIDE = 280
@@ -71,7 +73,7 @@ class OpenedImage(NamedTuple):
     """
 
     image: Image.Image
-    size: tuple[int, int]
+    size: Size
     format: str
 
     @property
@@ -89,7 +91,7 @@ class Picture(NamedTuple):
     """
 
     pixels: np.ndarray
-    size: tuple[int, int]
+    size: Size
     format: str
 
 
@@ -113,11 +115,16 @@ def check_bytes(count: int, max_bytes: int) -> None:
 
 def decode(data: bytes, max_pixels: int) -> Picture:
     """Raises TooLarge, going by the header, and InvalidImage."""
-    return decode_opened(open_image(data, max_pixels))
+    return decode_opened(open_image(data, max_pixels, fraction_of))
 
 
-def open_image(data: bytes, max_pixels: int) -> OpenedImage:
-    """Read the header, and refuse what is damaged or would take too long to decode."""
+def open_image(
+    data: bytes, max_pixels: int, decoded_size: Callable[[Size], Size]
+) -> OpenedImage:
+    """Read the header, and refuse what is damaged or would take too long to decode.
+
+    `decoded_size`: the size that a JPEG of a size is decoded to, at least.
+    """
     if data.startswith(PNG_SIGNATURE):
         check_png_chunks(data)
     elif data.startswith(JPEG_SIGNATURE):
@@ -127,7 +134,7 @@ def open_image(data: bytes, max_pixels: int) -> OpenedImage:
         size = image.size
         check_size(size, max_pixels)
         # A JPEG can be decoded to a fraction of its size in far less time.
-        image.draft(None, fraction_of(size))
+        image.draft(None, decoded_size(size))
     # Phones put several JPEGs into one file (MPO); the first is the photo.
     return OpenedImage(image, size, "PNG" if image.format == "PNG" else "JPEG")
 
@@ -143,6 +150,18 @@ def decode_opened(opened: OpenedImage) -> Picture:
     return Picture(pixels, size, picture_format)
 
 
+def decode_resized(opened: OpenedImage, size: Size, mode: str) -> np.ndarray:
+    """All of a picture in a mode of Pillow's and plainly resized, upright.
+
+    uint8 (height, width) or (height, width, 3). Raises InvalidImage.
+    """
+    with damage_refused():
+        orientation = orientation_of(opened.image)
+        stored_size = size[::-1] if orientation in TURNED else size
+        pixels = np.asarray(opened.image.convert(mode).resize(stored_size))
+        return upright(pixels, orientation)
+
+
 @contextmanager
 def damage_refused() -> Iterator[None]:
     try:
@@ -154,7 +173,7 @@ def damage_refused() -> Iterator[None]:
         raise InvalidImage(message) from error
 
 
-def check_size(size: tuple[int, int], max_pixels: int) -> None:
+def check_size(size: Size, max_pixels: int) -> None:
     if size[0] * size[1] > max_pixels:
         raise TooLarge(f"A picture may have at most {max_pixels:,} pixels.")
     if max(size) > MAX_SIDE:
@@ -162,7 +181,7 @@ def check_size(size: tuple[int, int], max_pixels: int) -> None:
         raise TooLarge(sides)
 
 
-def fraction_of(size: tuple[int, int]) -> tuple[int, int]:
+def fraction_of(size: Size) -> Size:
     """The size that a JPEG of this size is decoded to."""
     factor = next((f for f in (8, 4, 2) if max(size) >= f * DETAIL_SIDE), 1)
     return max(size[0] // factor, 1), max(size[1] // factor, 1)

@@ -21,6 +21,8 @@ from recognition.illumination import (
 from recognition.localization import Box, find_digit
 
 INPUT_WIDTH, INPUT_HEIGHT = 90, 140
+# The name of the input of models that were trained on what is made here, as ours was.
+PREPARED_INK = "prepared_ink"
 # The digit fills at most this much of the input; the rest is paper.
 DIGIT_WIDTH, DIGIT_HEIGHT = 72, 116
 # Margins around the digit's box, as shares of its longer side: what is shown, and what

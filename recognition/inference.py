@@ -1,26 +1,36 @@
 """Keras model → fast forward pass; the answers to several views pooled."""
 
-import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial, reduce
 from typing import NamedTuple
 
-# Training may run on another backend, the service does not.
-os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-# A picture takes the CPU a millisecond; on a GPU each worker would claim all memory.
-os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
-# NumPy and OpenCV would each start a thread for every core.
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
-import keras
 import numpy as np
-import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
 
-from recognition.decoding import Picture, decode
-from recognition.framing import ModelInput, model_inputs
+from recognition.decoding import (
+    OpenedImage,
+    Picture,
+    Size,
+    decode_opened,
+    decode_resized,
+    fraction_of,
+    open_image,
+)
+from recognition.framing import (
+    INPUT_HEIGHT,
+    INPUT_WIDTH,
+    PREPARED_INK,
+    ModelInput,
+    model_inputs,
+)
 from recognition.localization import Box
+from recognition.model import (
+    UnfitModel,
+    are_probabilities,
+    choose_forward_pass,
+    keras,
+)
+from recognition.samples import sample_picture, trial_pictures
 
 # Below this best probability the other views of a picture count too.
 CONFIDENCE_THRESHOLD = 0.97
@@ -29,6 +39,14 @@ CONFIDENCE_THRESHOLD = 0.97
 VIEW_WEIGHTS = np.array([[0.35], [0.35], [0.2], [0.2]])
 # No view alone rules a digit out.
 PROBABILITY_FLOOR = 1e-9
+# By how much a probability may differ from Keras's. Our model was measured with its
+# weights rounded to 8 bits, which moves doubtful answers by some percent.
+INK_TOLERANCE, RESIZED_TOLERANCE = 0.05, 0.005
+# A JPEG that is plainly resized is decoded to at least so many times the model's input:
+# Pillow's resize then gives the same to a grey level.
+DRAFT_FACTOR = 4
+# More than the pictures have on which a model is tried.
+SAMPLE_PIXELS = 10**6
 
 
 class Prepared(NamedTuple):
@@ -41,8 +59,8 @@ class Prepared(NamedTuple):
 
 class Recognition(NamedTuple):
     """`probabilities`: float (10,); `pixels`: the model's input that shows the digit
-    most clearly, float32 (140, 90, 3); `box`: where in the upright picture that is,
-    None for the whole of it; `format`: "JPEG" or "PNG".
+    most clearly, float32 (height, width, channels); `box`: where in the upright picture
+    that is, None for the whole of it; `format`: "JPEG" or "PNG".
     """
 
     probabilities: np.ndarray
@@ -57,68 +75,98 @@ class Recognition(NamedTuple):
         return [(digit, round(percent[digit], 2)) for digit in order]
 
 
+class Preparation(NamedTuple):
+    """How pictures become inputs of a model.
+
+    `decoded_size`: the size that a JPEG of a size is decoded to, at least; `stages`:
+    from an opened image to Prepared, one after the other.
+    """
+
+    name: str
+    decoded_size: Callable[[Size], Size]
+    stages: tuple[Callable, ...]
+    tolerance: float
+
+
+def preparation_of(model: keras.Model) -> Preparation:
+    """Ours for our models, for all others what the tutorial did. Raises UnfitModel."""
+    height, width, channels = model.inputs[0].shape[1:]
+    if model.inputs[0].name == PREPARED_INK:
+        if (height, width, channels) != (INPUT_HEIGHT, INPUT_WIDTH, 3):
+            raise UnfitModel(f"Prepared ink is not {(height, width, channels)}")
+        stages = decode_opened, prepare
+        return Preparation("prepared ink", fraction_of, stages, INK_TOLERANCE)
+    side = DRAFT_FACTOR * max(height, width)
+    stages = (partial(prepare_resized, size=(width, height), channels=channels),)
+    tolerance = RESIZED_TOLERANCE
+    return Preparation("plain resize", lambda _: (side, side), stages, tolerance)
+
+
 def prepare(picture: Picture) -> Prepared:
     inputs = model_inputs(picture)
     return Prepared(next(inputs), inputs, picture.format)
 
 
+def prepare_resized(opened: OpenedImage, size: Size, channels: int) -> Prepared:
+    """The whole picture at a size (width, height). Raises InvalidImage."""
+    pixels = decode_resized(opened, size, "L" if channels == 1 else "RGB")
+    scaled = pixels.reshape(*size[::-1], channels) / np.float32(255)
+    return Prepared(ModelInput(scaled, None), iter(()), opened.format)
+
+
 class Recogniser:
-    """A Keras model that reads pictures; threads may share it."""
+    """A Keras model that reads pictures; threads may share it.
+
+    `forward_pass`: the name of what runs it. Raises UnfitModel.
+    """
 
     def __init__(self, model: keras.Model) -> None:
-        self._interpreter = compile_model(model)
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._output = self._interpreter.get_output_details()[0]["index"]
-        # An interpreter holds one picture between set_tensor and get_tensor.
+        self.preparation = preparation_of(model)
+        self.stages = (*self.preparation.stages, self.predict)
+        # A forward pass may take only one picture at a time.
         self._lock = threading.Lock()
-        # The first pass is slow; a service whose model fails must not start.
-        self._blank = np.ones(model.input_shape[1:], np.float32)
-        self.classify(self._blank)
+        pictures = [self.open(data, SAMPLE_PIXELS) for data in trial_pictures()]
+        prepared = [run(self.preparation.stages, opened) for opened in pictures]
+        inputs = np.stack([each.first.pixels for each in prepared])
+        self.forward_pass, self._forward = choose_forward_pass(
+            model, inputs, self.preparation.tolerance
+        )
 
     def is_working(self) -> bool:
-        """Whether the model answers a blank picture with numbers."""
-        return bool(np.isfinite(self.classify(self._blank)).all())
+        """Whether a picture, from its bytes on, gets probabilities."""
+        answer = self.recognise(sample_picture(), SAMPLE_PIXELS)
+        return are_probabilities(answer.probabilities[np.newaxis])
+
+    def open(self, data: bytes, max_pixels: int) -> OpenedImage:
+        """Raises TooLarge, going by the header, and InvalidImage."""
+        return open_image(data, max_pixels, self.preparation.decoded_size)
 
     def recognise(self, data: bytes, max_pixels: int) -> Recognition:
         """Read the bytes of a JPEG or PNG. Raises InvalidImage."""
-        return self.predict(prepare(decode(data, max_pixels)))
+        return run(self.stages, self.open(data, max_pixels))
 
     def predict(self, prepared: Prepared) -> Recognition:
         probabilities, clearest = self.classify(prepared.first.pixels), prepared.first
-        if probabilities.max() < CONFIDENCE_THRESHOLD:
-            # Ink may have been taken for paper, or shade for ink.
-            inputs = [prepared.first, *prepared.others]
-            others = [self.classify(each.pixels) for each in inputs[1:]]
-            answers = np.array([probabilities, *others])
+        # Ink may have been taken for paper, or shade for ink.
+        is_sure = probabilities.max() >= CONFIDENCE_THRESHOLD
+        if others := [] if is_sure else list(prepared.others):
+            inputs = [prepared.first, *others]
+            unsure = [self.classify(each.pixels) for each in others]
+            answers = np.array([probabilities, *unsure])
             probabilities = pool(answers)
             clearest = inputs[answers[:, probabilities.argmax()].argmax()]
         return Recognition(probabilities, *clearest, prepared.format)
 
     def classify(self, pixels: np.ndarray) -> np.ndarray:
-        """A model's input, float32 (140, 90, 3) in [0, 1] → the probabilities (10,)."""
+        """A model's input, float32 (height, width, channels) in [0, 1] → the
+        probabilities (10,).
+        """
         with self._lock:
-            self._interpreter.set_tensor(self._input, pixels[np.newaxis])
-            self._interpreter.invoke()
-            return self._interpreter.get_tensor(self._output)[0]
+            return self._forward(pixels)
 
 
-def compile_model(model: keras.Model) -> Interpreter:
-    """A model for one picture at a time, run by LiteRT in the thread that calls it.
-
-    Its weights are rounded to 8 bits, which moves most probabilities by less than two
-    percent and takes a fifth of TensorFlow's CPU time, a hundredth of Keras's predict.
-    """
-    function = tf.function(lambda pixels: model(pixels, training=False))
-    spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32)
-    weights = tf.Module()
-    weights.values = [variable.value for variable in model.variables]
-    converter = tf.lite.TFLiteConverter.from_concrete_functions(
-        [function.get_concrete_function(spec)], weights
-    )
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    interpreter = Interpreter(model_content=converter.convert(), num_threads=1)
-    interpreter.allocate_tensors()
-    return interpreter
+def run(stages: Iterable[Callable], value: object) -> object:
+    return reduce(lambda value, stage: stage(value), stages, value)
 
 
 def pool(answers: np.ndarray) -> np.ndarray:

@@ -1,6 +1,8 @@
 """The HTTP contract of the service."""
 
 import re
+from hashlib import sha256
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -188,6 +190,20 @@ def test_not_ready_when_the_model_gives_no_numbers(client, monkeypatch):
     answer = client.get("/ready")
     assert answer.json == {"error": "The model does not answer."}
     assert answer.status_code == 503
+
+
+def test_info_names_the_service_and_its_model(client):
+    model = (Path(service.__file__).parent / "model.keras").read_bytes()
+    assert client.get("/info").json == {
+        "version": service.__version__,
+        "model": {
+            "name": "digits",
+            "sha256": sha256(model).hexdigest(),
+            "input_shape": [140, 90, 3],
+            "classes": list("0123456789"),
+            "preparation": "prepared ink",
+        },
+    }
 
 
 def test_names_of_the_module():

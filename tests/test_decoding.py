@@ -13,6 +13,7 @@ from recognition.decoding import (
     TooLarge,
     decode,
     decode_opened,
+    fraction_of,
     open_image,
 )
 
@@ -22,7 +23,7 @@ CHUNK = b"\0\0\0\0abCd" + crc32(b"abCd").to_bytes(4)
 
 def is_accepted(data: bytes) -> bool:
     try:
-        open_image(data, MANY_PIXELS)
+        open_image(data, MANY_PIXELS, fraction_of)
     except InvalidImage:
         return False
     return True
@@ -48,7 +49,9 @@ def test_a_digit_that_is_a_tenth_as_high_keeps_the_rows_of_mnist():
 
 
 def test_a_large_picture_is_not_copied_as_a_whole():
-    opened = open_image(as_bytes(Image.new("L", (2300, 2300))), MANY_PIXELS)
+    opened = open_image(
+        as_bytes(Image.new("L", (2300, 2300))), MANY_PIXELS, fraction_of
+    )
     tracemalloc.start()
     decode_opened(opened)
     peak = tracemalloc.get_traced_memory()[1]
@@ -64,7 +67,7 @@ def test_a_hairline_as_long_as_a_jpeg_can_be_is_read(size):
 @pytest.mark.parametrize("size", [(1, 65_536), (65_536, 1)])
 def test_a_longer_hairline_is_refused(size):
     with pytest.raises(TooLarge, match="pixels wide or high"):
-        open_image(as_bytes(Image.new("1", size)), MANY_PIXELS)
+        open_image(as_bytes(Image.new("1", size)), MANY_PIXELS, fraction_of)
 
 
 @pytest.mark.parametrize(("scans", "accepted"), [(30, True), (31, False)])

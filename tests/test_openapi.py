@@ -63,6 +63,11 @@ def test_the_schema_is_served(server):
     assert answer.json() == json.loads(DOCUMENT.read_text())
 
 
+def test_the_schema_has_the_version_of_the_service(server):
+    info = requests.get(f"{server.url}/info", timeout=60).json()
+    assert json.loads(DOCUMENT.read_text())["info"]["version"] == info["version"]
+
+
 def test_the_example_of_the_schema_is_that_of_the_readme():
     success = json.loads(DOCUMENT.read_text())["paths"]["/predict"]["post"]["responses"]
     (media_type,) = success["200"]["content"].values()

@@ -1,5 +1,7 @@
 """Every documented way to start the service serves it."""
 
+import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import pytest
 import requests
 from pictures import seven
 from programs import program
-from server import GUNICORN, running_server
+from server import GUNICORN, ROOT, running_server
 
 from benchmarks.launches import copy_service, free_port
 
@@ -54,6 +56,41 @@ def assert_serves(url: str, **options) -> None:
 def test_every_server_serves(command):
     with running_server(command=command, WEB_CONCURRENCY="1") as server:
         assert_serves(server.url)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(["make", "run"], id="make run"),
+        pytest.param(GUNICORN, id="gunicorn"),
+        pytest.param([*GUNICORN, "--config=/dev/null"], id="gunicorn, another config"),
+        pytest.param(FLASK, id="flask run"),
+        pytest.param([sys.executable, "app.py"], id="python app.py"),
+    ],
+)
+def test_no_server_starts_with_a_file_that_is_no_model(command, tmp_path):
+    copy_service(tmp_path)
+    (tmp_path / "model.keras").write_text("not a model")
+    for name in ("Makefile", "requirements.lock", "requirements-dev.txt"):
+        shutil.copy2(ROOT / name, tmp_path)  # no older than what is installed
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    command = [word.replace("{port}", str(free_port())) for word in command]
+    environment = {**os.environ, "PORT": str(free_port())}
+    ended = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode != 0
+    said = ended.stdout + ended.stderr
+    assert "model.keras is not a Keras 3 file" in said
+    assert "Traceback" not in said
+    if "--config=/dev/null" not in command:
+        assert "Listening" not in said
+        assert "Running on" not in said
 
 
 def test_middleware_around_the_app_serves(tmp_path):

@@ -17,7 +17,7 @@ import numpy as np
 from keras import layers, ops
 from keras.optimizers.schedules import LearningRateSchedule
 
-from recognition.framing import INPUT_HEIGHT, INPUT_WIDTH
+from recognition.framing import INPUT_HEIGHT, INPUT_WIDTH, PREPARED_INK
 from training.calibrate import apply_temperature, best_temperature
 from training.data import NO_DIGIT, mnist_validation, training_samples
 from training.scenes import SHARES, render_set
@@ -99,16 +99,15 @@ def residual(x: keras.KerasTensor) -> keras.KerasTensor:
 
 def build_model(size: Size = STUDENT) -> keras.Model:
     """float (batch, 140, 90, 3) in [0, 1] → (batch, 10) probabilities."""
-    inputs = keras.Input((INPUT_HEIGHT, INPUT_WIDTH, 3))
+    inputs = keras.Input((INPUT_HEIGHT, INPUT_WIDTH, 3), name=PREPARED_INK)
     x = layers.Rescaling(-1, offset=1)(inputs)
     for place, (filters, blocks) in enumerate(zip(*size, strict=True)):
         x = convolution(filters, 3, 2)(x) if place else convolution(filters, 6, 4)(x)
         for _ in range(blocks):
             x = residual(x)
     x = layers.Dropout(DROPOUT)(layers.Flatten()(x))
-    return keras.Model(
-        inputs, layers.Dense(10, activation="softmax", dtype="float32")(x)
-    )
+    outputs = layers.Dense(10, activation="softmax", dtype="float32")(x)
+    return keras.Model(inputs, outputs, name="digits")
 
 
 class Vary(layers.Layer):

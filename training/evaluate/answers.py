@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from recognition.inference import Recogniser, keras
+from recognition.inference import Recogniser
+from recognition.model import load_model
 from training.data import Sample
 
 MODEL_FILE = Path(__file__).parents[2] / "model.keras"
-MODEL = keras.models.load_model(MODEL_FILE, compile=False)
+MODEL = load_model(MODEL_FILE)
 RECOGNISER = Recogniser(MODEL)
 MAX_PIXELS = 2**31
 
