@@ -48,8 +48,8 @@ def control_groups(root: Path) -> list[Path]:
             if controllers and "cpu" not in controllers.split(","):
                 continue
             mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
-            group = mount / group.lstrip("/")
-            chain = (group, *group.parents)
+            folder = mount / group.lstrip("/")
+            chain = (folder, *folder.parents)
             folders += [each for each in chain if each.is_relative_to(mount)]
     return folders
 

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import SEEK_END
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from recognition.decoding import OpenedImage, check_bytes
 from recognition.inference import Recogniser, Recognition, run
@@ -31,6 +31,10 @@ MAX_WAITING = 512
 PATIENCE_SECONDS = 1
 # How many of the largest files wait or are read: all are held in memory.
 LARGEST_WAITING = 8
+
+
+# Where a thread waits for the answer to its picture.
+Answer = queue.SimpleQueue[Recognition | Exception]
 
 
 class Busy(Exception):
@@ -101,7 +105,7 @@ class BatchingRecogniser:
         self.max_wait_seconds = max_wait_seconds
         self._file_bytes = Budget(LARGEST_WAITING * max_bytes)
         self._decoded_pixels = Budget(max_pixels)
-        self._queue: queue.SimpleQueue = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[tuple[OpenedImage, Answer]] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._thread_lock = threading.Lock()
 
@@ -135,7 +139,7 @@ class BatchingRecogniser:
             return run(self.recogniser.stages, opened)
 
     def _read_in_batch(self, opened: OpenedImage) -> Recognition:
-        answer: queue.SimpleQueue = queue.SimpleQueue()
+        answer: Answer = queue.SimpleQueue()
         self._queue.put((opened, answer))
         self._start_thread()
         recognition = answer.get()
@@ -153,13 +157,13 @@ class BatchingRecogniser:
 
     def _run(self) -> None:
         while True:
-            batch = self._next_batch()
+            values, answers = zip(*self._next_batch(), strict=True)
             for stage in self.recogniser.stages:
-                batch = [(attempt(stage, each), answer) for each, answer in batch]
-            for recognition, answer in batch:
+                values = [attempt(stage, value) for value in values]
+            for answer, recognition in zip(answers, values, strict=True):
                 answer.put(recognition)
 
-    def _next_batch(self) -> list[tuple[OpenedImage, queue.SimpleQueue]]:
+    def _next_batch(self) -> list[tuple[OpenedImage, Answer]]:
         batch = [self._queue.get()]
         with suppress(queue.Empty):
             while len(batch) < MAX_BATCH_SIZE:
@@ -167,7 +171,7 @@ class BatchingRecogniser:
         return batch
 
 
-def attempt(stage: Callable, value: object) -> object:
+def attempt(stage: Callable[[Any], Any], value: Any) -> Any:
     """The stage's result, or the error of this or an earlier stage."""
     if isinstance(value, Exception):
         return value

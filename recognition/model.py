@@ -66,7 +66,7 @@ def check_shapes(model: keras.Model) -> None:
         raise UnfitModel(f"The model's output is {described(outputs)}")
 
 
-def described(shapes: list[tuple]) -> str:
+def described(shapes: list[tuple[int | None, ...]]) -> str:
     return " and ".join(map(str, shapes))
 
 
@@ -107,7 +107,7 @@ def traced(model: keras.Model) -> tf.types.experimental.ConcreteFunction:
     """One forward pass of one picture, as a graph."""
 
     @tf.function
-    def forward(pixels):
+    def forward(pixels: tf.Tensor) -> tf.Tensor:
         (answers,) = tf.nest.flatten(model(pixels, training=False))
         return tf.cast(answers, tf.float32)
 
@@ -115,7 +115,7 @@ def traced(model: keras.Model) -> tf.types.experimental.ConcreteFunction:
     return forward.get_concrete_function(spec)
 
 
-def by_litert(model: keras.Model, optimizations: tuple) -> ForwardPass:
+def by_litert(model: keras.Model, optimizations: list[tf.lite.Optimize]) -> ForwardPass:
     """LiteRT in the thread that calls, which must be one at a time."""
     weights = tf.Module()
     weights.values = [variable.value for variable in model.variables]
@@ -145,8 +145,8 @@ def by_tensorflow(model: keras.Model) -> ForwardPass:
 # hundredth of that of Keras's predict.
 FORWARD_PASSES = {
     "LiteRT with 8-bit weights": lambda model: by_litert(
-        model, (tf.lite.Optimize.DEFAULT,)
+        model, [tf.lite.Optimize.DEFAULT]
     ),
-    "LiteRT": lambda model: by_litert(model, ()),
+    "LiteRT": lambda model: by_litert(model, []),
     "TensorFlow": by_tensorflow,
 }
