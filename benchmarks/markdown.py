@@ -1,4 +1,4 @@
-"""Markdown tables and the command that made them, as all benchmarks print them."""
+"""Tables in Markdown, and the command that made them."""
 
 import shlex
 import sys
@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from math import isnan
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    head = list(head)
-    return "\n".join(line(cells) for cells in [head, ["---"] * len(head), *rows])
+def table(head: list[str], rows: Iterable[Iterable[object]]) -> str:
+    return "\n".join([heading(head), *map(row, rows)])
 
 
-def line(cells: Iterable[object]) -> str:
+def heading(cells: list[str]) -> str:
+    return f"{row(cells)}\n|{'---|' * len(cells)}"
+
+
+def row(cells: Iterable[object]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 

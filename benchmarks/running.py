@@ -1,4 +1,4 @@
-"""Start a server, wait until it is ready, stop it."""
+"""Start a server, wait until it is ready, tell what it uses, stop it."""
 
 import subprocess
 import sys
@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import psutil
 
-from benchmarks.client import NoAnswer, first_class, multipart
 from benchmarks.environments import ENVIRONMENT
 from benchmarks.launches import Start, free_port
-from benchmarks.processes import tree, tree_cpu_seconds
+from benchmarks.load import NoAnswer, first_class
 
 # The import of TensorFlow alone takes half a minute on a busy machine.
 START_SECONDS, STOP_SECONDS = 180, 30
@@ -59,23 +58,40 @@ def scratch_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+def processes(root: int) -> list[psutil.Process]:
+    """The process and all below it."""
+    with suppress(psutil.NoSuchProcess):
+        parent = psutil.Process(root)
+        return [parent, *parent.children(recursive=True)]
+    return []
+
+
 def stop(process: subprocess.Popen) -> None:
-    processes = list(tree(process.pid))
+    left_over = processes(process.pid)
     process.terminate()
     with suppress(subprocess.TimeoutExpired):
         process.wait(STOP_SECONDS)
     # Whatever its workers left behind would disturb the next one.
-    for _, left_over in processes:
+    for each in left_over:
         with suppress(psutil.NoSuchProcess):
-            left_over.kill()
+            each.kill()
     process.wait()
 
 
+def cpu_seconds(root: int) -> float:
+    """So far, also of those that ended; without the time spent waiting for a disk."""
+    return sum(sum(each.cpu_times()[:4]) for each in processes(root))
+
+
+def memory_mb(root: int) -> float:
+    """Proportional: what several share is divided among them."""
+    return sum(each.memory_full_info().pss / 1e6 for each in processes(root))
+
+
 def seconds_to_first_answer(server: Running, picture: bytes) -> float:
-    request = multipart(picture, server.port)
     while server.process.poll() is None:
         with suppress(OSError):
-            first_class(server.port, request)
+            first_class(server.port, picture)
             return time.perf_counter() - server.began
         if time.perf_counter() - server.began > START_SECONDS:
             raise NoAnswer(f"it does not answer within {START_SECONDS} s")
@@ -85,9 +101,9 @@ def seconds_to_first_answer(server: Running, picture: bytes) -> float:
 
 def settle(process: subprocess.Popen) -> None:
     """Until all workers rest: then all have started."""
-    used, deadline = tree_cpu_seconds(process.pid), time.monotonic() + SETTLE_SECONDS
+    used, deadline = cpu_seconds(process.pid), time.monotonic() + SETTLE_SECONDS
     while time.monotonic() < deadline:
         time.sleep(REST_SECONDS)  # the time over which rest is judged
-        before, used = used, tree_cpu_seconds(process.pid)
+        before, used = used, cpu_seconds(process.pid)
         if used - before < REST_CPU_SECONDS:
             return

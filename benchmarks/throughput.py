@@ -2,8 +2,8 @@
 
 Prints Markdown tables with the medians over the rounds. In each round every server is
 started afresh, one after the other, with its uploads in a folder in memory, and
-measured at every size and number of connections. Needs Linux. A server that cannot be
-installed or run is left out, with the reason.
+measured at every size and number of connections. Needs Linux and wrk. A server that
+cannot be installed or run is left out, with the reason.
 """
 
 import argparse
@@ -15,22 +15,31 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
+from functools import partial
 from io import BytesIO
 from math import nan
 from pathlib import Path
-from statistics import mean, median
+from statistics import median
 from typing import NamedTuple
 
-import numpy as np
 from PIL import Image, ImageOps
 
-from benchmarks.client import Load, NoAnswer, first_class, multipart
 from benchmarks.environments import ENVIRONMENT, ROOT, LeftOut, chosen, pins
-from benchmarks.launches import ALL, OURS, SERVERS, WORKERS, copy_service
+from benchmarks.launches import (
+    ALL,
+    OURS,
+    SERVERS,
+    WORKERS,
+    Start,
+    copy_service,
+    service_in,
+)
+from benchmarks.load import NoAnswer, first_class, load
 from benchmarks.markdown import command, table, three_digits
-from benchmarks.processes import tree_cpu_seconds, tree_memory_mb
 from benchmarks.running import (
     Running,
+    cpu_seconds,
+    memory_mb,
     running,
     scratch_folder,
     seconds_to_first_answer,
@@ -54,10 +63,9 @@ class Figures(NamedTuple):
     p50_ms: float
     p99_ms: float
     cpu_ms: float
-    # Proportional. The lower bound has neither this nor failures nor a client.
-    memory_mb: float = nan
-    failed: float = 0
-    client_cpu_ms: float = 0
+    # Proportional.
+    memory_mb: float
+    failed: float
 
 
 class Results:
@@ -75,65 +83,47 @@ def jpeg(size: str) -> bytes:
     return file.getvalue()
 
 
-def checked_class(server: Running, request: bytes, is_ours: bool) -> str:
+def checked_class(port: int, picture: bytes, prepares_as_ours: bool) -> str:
     """What it takes the picture for: always the same, and the digit if it must be."""
-    answers = [first_class(server.port, request) for _ in range(FIRST_ANSWERS)]
-    if len(set(answers)) > 1 or (is_ours and answers[0] != DIGIT):
-        raise NoAnswer(f"it takes a {DIGIT} for {' or '.join(set(answers))}")
-    return answers[0]
+    answers = {first_class(port, picture) for _ in range(FIRST_ANSWERS)}
+    if len(answers) > 1 or (prepares_as_ours and answers != {DIGIT}):
+        raise NoAnswer(f"it takes a {DIGIT} for {' or '.join(answers)}")
+    return answers.pop()
 
 
 def measure(
-    server: Running, request: bytes, connections: int, expected: str, seconds: float
+    server: Running, picture: bytes, connections: int, expected: str, seconds: int
 ) -> Figures:
-    load = Load(server.port, request, connections, expected)
-    try:
-        load.run(BURN_IN_SECONDS, least=connections)
-        begin = clocks(server)
-        answers = load.run(seconds, least=2 * connections)
-        wall, cpu, client_cpu = clocks(server) - begin
-        memory = tree_memory_mb(server.process.pid)
-    finally:
-        load.drain()
-    right = [answer.seconds for answer in answers if answer.is_right]
+    post = partial(load, server.port, picture, connections, expected=expected)
+    post(BURN_IN_SECONDS)
+    before = cpu_seconds(server.process.pid)
+    done = post(seconds)
+    cpu = cpu_seconds(server.process.pid) - before
+    right = done.answers - done.failed
+    if right <= 0:
+        raise NoAnswer("no right answer: give it more --seconds")
+    memory = memory_mb(server.process.pid)
+    latency = done.p50_ms, done.p99_ms
     return Figures(
-        len(right) / wall,
-        *percentiles(right),
-        cpu_ms=1000 * cpu / len(right),
-        memory_mb=memory,
-        failed=len(answers) - len(right),
-        client_cpu_ms=1000 * client_cpu / len(right),
+        right / done.seconds, *latency, 1e3 * cpu / right, memory, done.failed
     )
 
 
-def clocks(server: Running) -> np.ndarray:
-    """Seconds by the wall, of the server's CPU time and of the client's."""
-    cpu = tree_cpu_seconds(server.process.pid)
-    return np.array([time.perf_counter(), cpu, time.process_time()])
-
-
-def percentiles(seconds: list[float]) -> np.ndarray:
-    """The 50th and the 99th, in milliseconds."""
-    if not seconds:
-        raise NoAnswer("no right answer: give it more --seconds")
-    return 1000 * np.percentile(seconds, [50, 99])
-
-
-def run_server(name: str, options, results: Results) -> None:
-    is_ours = name == OURS or name.endswith("our preparation")
-    with running(ALL[name]) as server:
+def run_server(name: str, start: Start, options, results: Results) -> None:
+    with running(start) as server:
         start_seconds = seconds_to_first_answer(server, jpeg(SIZES[0]))
         results.starts[name].append(start_seconds)
         settle(server.process)
         for size in options.sizes:
-            request = multipart(jpeg(size), server.port)
-            expected = checked_class(server, request, is_ours)
+            picture = jpeg(size)
+            is_usual = name == "tutorial" or name.endswith("usual preparation")
+            expected = checked_class(server.port, picture, not is_usual)
             for count in options.connections:
-                figures = measure(server, request, count, expected, options.seconds)
+                figures = measure(server, picture, count, expected, options.seconds)
                 results.figures[size, count][name].append(figures)
 
 
-def run_lower_bound(_name: str, options, results: Results) -> None:
+def run_lower_bound(options, results: Results) -> None:
     """What as many cores as the service has workers can do at most."""
     with scratch_folder() as folder:
         copy_service(folder)
@@ -143,24 +133,26 @@ def run_lower_bound(_name: str, options, results: Results) -> None:
         loop = [sys.executable, script, *options.sizes]
         output = subprocess.check_output(loop, cwd=folder, env=ENVIRONMENT)
     for size, seconds in zip(options.sizes, json.loads(output), strict=True):
-        each = mean(seconds)
-        figures = Figures(WORKERS / each, *percentiles(seconds), 1000 * each)
+        figures = Figures(WORKERS / seconds, nan, nan, 1e3 * seconds, nan, 0)
         for count in options.connections:
             results.figures[size, count][LOWER_BOUND].append(figures)
 
 
-def measure_all(options: argparse.Namespace) -> Results:
+def measure_all(servers: dict[str, Start | None], options) -> Results:
+    """The lower bound has no Start."""
     results = Results()
     for number in range(1, options.rounds + 1):
         # In turn, so that whatever else the machine does meets all of them.
-        for name in options.servers:
+        for name, start in servers.items():
             if name in results.left_out:
                 continue
             now = time.strftime("%H:%M:%S")
             print(f"{now} round {number} of {options.rounds}: {name}", file=sys.stderr)
             try:
-                run = run_lower_bound if name == LOWER_BOUND else run_server
-                run(name, options, results)
+                if start:
+                    run_server(name, start, options, results)
+                else:
+                    run_lower_bound(options, results)
             except (LeftOut, OSError, subprocess.CalledProcessError) as reason:
                 results.left_out[name] = f"{reason} (round {number})"
     return results
@@ -175,16 +167,12 @@ def medians(rounds: list[Figures]) -> Figures:
 def report(results: Results) -> str:
     starts = [[name, f"{median(s):.1f}"] for name, s in results.starts.items()]
     parts = [table(["", "start to first answer, s"], starts)]
-    client_share = 0
     for (size, count), servers in results.figures.items():
         figures = {name: medians(rounds) for name, rounds in servers.items()}
         head = [f"{size}, connections: {count}", *COLUMNS, "failed", RATIO]
         ours = figures.get(OURS)
         parts += [table(head, [row(name, f, ours) for name, f in figures.items()])]
-        shares = (f.client_cpu_ms / f.cpu_ms for f in figures.values())
-        client_share = max(client_share, *shares)
     parts += [f"{name} left out: {why}" for name, why in results.left_out.items()]
-    parts += [f"The client took at most {client_share:.1%} of a server's CPU time."]
     return "\n\n".join(parts)
 
 
@@ -203,14 +191,20 @@ def machine() -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--servers", nargs="+", help="how their names begin")
+    parser.add_argument(
+        "--versions", nargs="+", default=[], help="folders with others of this service"
+    )
     parser.add_argument("--sizes", nargs="+", default=SIZES, help="as 90x140")
     parser.add_argument("--connections", nargs="+", type=int, default=CONNECTIONS)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each point")
+    parser.add_argument("--seconds", type=int, default=SECONDS, help="of each point")
     options = parser.parse_args()
-    options.servers = chosen([*ALL, LOWER_BOUND], options.servers, parser)
+    known = {**ALL, LOWER_BOUND: None}
+    names = chosen(list(known), options.servers, parser)
+    servers = {name: known[name] for name in names}
+    servers |= {path: partial(service_in, Path(path)) for path in options.versions}
     load_before = os.getloadavg()[0]
-    print(report(measure_all(options)))
+    print(report(measure_all(servers, options)))
     print(f"\nRounds: {options.rounds}, of {options.seconds} s at each point.")
     print(f"\n{machine()}, load before the start {load_before:.1f}.")
     print(f"\n{pins(SERVERS)}.")

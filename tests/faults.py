@@ -28,6 +28,7 @@ import psutil
 import requests
 
 from benchmarks.launches import copy_service, free_port
+from benchmarks.markdown import heading, row
 from tests.clients import (
     Answer,
     Clients,
@@ -43,7 +44,6 @@ from tests.clients import (
 )
 from tests.local_nginx import SERVICE, running_nginx
 from tests.server import GUNICORN, Server, running_server
-from tests.tables import heading, row
 
 COLUMNS = ["fault", "requests", "failed", "recovered after, s", "", "result"]
 LONGEST_START_SECONDS = 120

@@ -21,10 +21,10 @@ from typing import NamedTuple
 import psutil
 
 from benchmarks.launches import copy_service
+from benchmarks.markdown import heading, row
 from tests.clients import PHOTO, Answer, Clients, lost, percentile, wait_until
 from tests.local_nginx import SERVICE, running_nginx
 from tests.server import GUNICORN, Server, running_server
-from tests.tables import heading, row
 
 BRIDGE, NETWORK = "digits", "10.213.77"
 NAMES = ["digits1", "digits2", "digits3"]
