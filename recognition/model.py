@@ -10,6 +10,8 @@ os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A picture takes the CPU a millisecond; on a GPU each worker would claim all memory.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+# oneDNN compiles machine code at run time, which hardened systems forbid.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # NumPy and OpenCV would each start a thread for every core.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
