@@ -28,7 +28,7 @@ def sample_picture() -> bytes:
 
 
 def trial_pictures() -> list[bytes]:
-    """PNGs of digits: plain, turned, and two over each other."""
+    """PNGs of digits: plain, turned, and two over each other; half light on dark."""
     pages = {digit: page(digit) for digit in STROKES}
     turned = [turn(each, angle) for each in pages.values() for angle in TURNS]
     blends = [
@@ -36,7 +36,8 @@ def trial_pictures() -> list[bytes]:
         for one, other in combinations(pages, 2)
         for share in BLENDS
     ]
-    return [as_png(each) for each in [*pages.values(), *turned, *blends]]
+    dark = [*pages.values(), *turned, *blends]
+    return [as_png(255 - each if i % 2 else each) for i, each in enumerate(dark)]
 
 
 def page(digit: str) -> np.ndarray:

@@ -86,6 +86,28 @@ def two_outputs():
     return keras.Model(inputs, [digit()(flat), digit()(flat)])
 
 
+def attention():
+    """Sees more in light digits on dark, which 8-bit weights show."""
+    keras.utils.set_random_seed(1)
+    inputs = keras.Input((28, 28, 1))
+    rows = layers.Reshape((28, 28))(inputs)
+    rows = layers.LayerNormalization()(layers.MultiHeadAttention(2, 8)(rows, rows))
+    return keras.Model(inputs, digit()(layers.Flatten()(rows)))
+
+
+def for_batches_of(size):
+    inputs = keras.Input(COLOUR, batch_size=size)
+    small = layers.AveragePooling2D(10)(inputs)
+    flat = keras.ops.reshape(small, (size, 14 * 9 * 3))
+    return keras.Model(inputs, digit()(flat))
+
+
+def not_numbers():
+    model = network()
+    model.set_weights([np.full_like(each, np.nan) for each in model.get_weights()])
+    return model
+
+
 def without_softmax():
     flat = layers.Flatten()
     return keras.Sequential([keras.Input(COLOUR), flat, layers.Dense(10)])
@@ -104,10 +126,13 @@ FIT = {
     "wide": lambda: network((90, 140, 3)),
     "recurrent": recurrent,
     "hashed": hashed,
+    "for batches of one": lambda: for_batches_of(1),
 }
 UNFIT = {
     "eleven classes": (lambda: network(classes=11), r"output is \(11,\)"),
     "no softmax": (without_softmax, "do not sum to one"),
+    "not numbers": (not_numbers, "outputs are not numbers"),
+    "for batches of 32": (lambda: for_batches_of(32), "Keras cannot run the model"),
     "two inputs": (two_inputs, r"input is \(140, 90, 3\) and \(140, 90, 3\)"),
     "two outputs": (two_outputs, r"output is \(10,\) and \(10,\)"),
     "any size": (
@@ -146,7 +171,7 @@ def tutorials_input(data: bytes, shape: tuple) -> np.ndarray:
 
 def assert_answers_as_keras_does(recogniser, model, pictures) -> None:
     inputs = [tutorials_input(data, model.input_shape[1:]) for data in pictures]
-    expected = model.predict(np.stack(inputs), verbose=0)
+    expected = model.predict(np.stack(inputs), batch_size=1, verbose=0)
     (expected,) = expected.values() if isinstance(expected, dict) else (expected,)
     for data, probabilities in zip(pictures, expected, strict=True):
         answer = recogniser.recognise(data, MAX_PIXELS)
@@ -183,6 +208,13 @@ def test_weights_keep_their_precision_where_8_bits_would_change_answers(saved):
     assert Recogniser(load_model(saved(network()))).forward_pass == "LiteRT"
 
 
+def test_light_digits_are_answered_as_keras_does_too(saved):
+    model = load_model(saved(attention()))
+    paths = sorted((RESOURCES / "mnist_sample").glob("*/*"))
+    light = [path.read_bytes() for path in paths]
+    assert_answers_as_keras_does(Recogniser(model), model, light)
+
+
 def test_weights_of_8_bits_are_taken_where_answers_stay(saved):
     flat = keras.Sequential(
         [keras.Input(COLOUR), layers.Flatten(), layers.Dense(10, activation="softmax")]
@@ -205,7 +237,7 @@ def test_a_model_that_does_not_fit_is_refused_in_a_sentence(name, saved):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        pytest.param(lambda whole: None, "is missing", id="missing"),
+        pytest.param(lambda whole: None, "cannot be read .No such file", id="missing"),
         pytest.param(lambda whole: b"a model", "is not a Keras 3 file", id="text"),
         pytest.param(lambda whole: whole[:-5000], "or is cut off", id="cut off"),
         pytest.param(
@@ -224,6 +256,11 @@ def test_a_file_that_is_no_model_is_refused_in_a_sentence(content, reason, saved
     with pytest.raises(UnfitModel, match=reason) as refusal:
         load_model(path)
     assert "\n" not in str(refusal.value)
+
+
+def test_a_folder_is_refused_in_a_sentence(tmp_path):
+    with pytest.raises(UnfitModel, match="cannot be read"):
+        load_model(tmp_path)
 
 
 def test_a_model_of_another_program_is_refused_in_a_sentence(tmp_path, saved):
