@@ -2,29 +2,31 @@
 
 import sys
 import warnings
+from base64 import b64encode
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from posixpath import normpath
-from random import choice
 from typing import BinaryIO
 
 from flask import Flask, abort, jsonify, request, send_file
 from flask_cors import CORS
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+import errors
 import settings
 from labelling import label_pictures
 from recognition import decoding
-from recognition.batching import BatchingRecogniser, Busy
-from recognition.decoding import InvalidImage
+from recognition.batching import BatchingRecogniser
 from recognition.inference import Recogniser
 from recognition.model import UnfitModel, load_model
 from uploads import (
+    Refusal,
     SlowClients,
-    StorageFull,
+    Upload,
     Uploads,
+    flag,
+    how_to_send,
     is_connected,
     is_upload,
     uploaded_file,
@@ -42,8 +44,6 @@ CLASS_LEN = len(CLASS)
 ALLOWED_EXT = decoding.ALLOWED_EXTENSIONS
 # What a multipart form may hold besides the file: boundaries, headers, small fields.
 FORM_BYTES = 1_000_000
-# Random, so that refused clients do not all return together.
-RETRY_AFTER_SECONDS = range(2, 11)
 # The page loads only what this service sends, and no site can frame it.
 PAGE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
@@ -81,6 +81,8 @@ app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_BYTES + FORM_BYTES + 1
 app.json.sort_keys = False
 app.extensions["recogniser"] = RECOGNISER
 app.cli.add_command(label_pictures)
+for error, handler in errors.HANDLERS.items():
+    app.register_error_handler(error, handler)
 CORS(app, expose_headers="Retry-After")
 app.wsgi_app = SlowClients(app.wsgi_app, settings.MAX_REQUEST_SECONDS)
 if count := settings.TRUSTED_PROXIES:
@@ -129,16 +131,19 @@ def info():
 
 @app.post("/predict")
 def predict():
-    with uploaded_file(request) as (filename, file):
-        if not filename:
-            abort(400, "No file uploaded")
-        extension = decoding.extension_of(filename)
+    with uploaded_file(request) as upload:
+        file, extension = upload.file, decoding.extension_of(upload.filename)
+        if not upload.filename:
+            hint = how_to_send(request, upload)
+            raise Refusal("No file uploaded", "no_file", hint)
         if extension not in ALLOWED_EXT:
-            abort(400, "Not allowed file extension.")
-        is_saved = wants_saving()
+            hint = decoding.extension_hint(extension, file.read(1000))
+            raise Refusal("Not allowed file extension.", "extension_not_allowed", hint)
+        is_saved = wants_saving(upload)
+        shows_input = flag(request, upload, "input", False)
         recognition = RECOGNISER.recognise(file, partial(is_connected, request.environ))
         image_url = save(file, extension, recognition.format) if is_saved else None
-    return {
+    answer = {
         "classification_result": [
             {"class": CLASS[digit], "prob": percent}
             for digit, percent in recognition.ranking()
@@ -146,6 +151,10 @@ def predict():
         "image_url": image_url,
         "box": recognition.box and recognition.box._asdict(),
     }
+    if shows_input:
+        data = b64encode(recognition.input_png()).decode()
+        answer["input"] = f"data:image/png;base64,{data}"
+    return answer
 
 
 def save(file: BinaryIO, extension: str, picture_format: str) -> str:
@@ -168,48 +177,11 @@ def describe_model() -> str:
     )
 
 
-def wants_saving() -> bool:
-    answer = request.args.get("save", "true").lower()
-    if answer not in ("true", "false"):
-        # Guessing could store a picture that was meant to stay private.
-        abort(400, "The parameter save is either true or false.")
-    is_saved = answer == "true"
+def wants_saving(upload: Upload) -> bool:
+    is_saved = flag(request, upload, "save", True)
     if is_saved and not (request.host and "Host" in request.headers):
-        abort(400, "The header Host is missing or malformed.")
+        raise Refusal("The header Host is missing or malformed.", "invalid_host")
     return is_saved
-
-
-@app.errorhandler(HTTPException)
-def http_error(error):
-    response = error.get_response()
-    response.data = app.json.response(error=error.description).data
-    response.content_type = "application/json"
-    return response
-
-
-@app.errorhandler(RequestEntityTooLarge)
-def too_many_bytes(error):
-    return {
-        "error": f"A file may have at most {settings.MAX_UPLOAD_BYTES:,} bytes."
-    }, 413
-
-
-@app.errorhandler(InvalidImage)
-def invalid_image(error):
-    status = 413 if isinstance(error, decoding.TooLarge) else 400
-    return {"error": str(error)}, status  # its sentence is written for the client
-
-
-@app.errorhandler(Busy)
-def busy(error):
-    message = "The service is too busy; try again in a few seconds."
-    return {"error": message}, 503, {"Retry-After": choice(RETRY_AFTER_SECONDS)}
-
-
-@app.errorhandler(StorageFull)
-def storage_full(error):
-    app.logger.error("An upload cannot be stored: %s", error.__cause__)
-    return {"error": "There is no room to save the picture."}, 507
 
 
 @app.after_request

@@ -1,12 +1,15 @@
 """The HTTP contract of the service."""
 
 import re
+from base64 import b64decode
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pictures import seven
+from PIL import Image
 
 import app as service
 
@@ -165,6 +168,27 @@ def test_nothing_is_stored_when_the_client_says_so(post, uploads, value):
     assert len(list(uploads.iterdir())) == 1
 
 
+@pytest.mark.parametrize(
+    ("query", "field", "count"),
+    [("", "false", 0), ("?save=true", "false", 1), ("?save=false", "true", 0)],
+)
+def test_a_field_may_say_it_too_and_the_query_wins(
+    client, uploads, query, field, count
+):
+    form = {"save": field, "file": (BytesIO(seven()), "7.png")}
+    answer = client.post(f"/predict{query}", data=form)
+    assert bool(answer.json["image_url"]) == bool(count)
+    assert len(list(uploads.iterdir())) == count
+
+
+def test_what_the_model_saw_is_shown_on_demand(post):
+    kind, data = post(query_string="input=true").json["input"].split(",")
+    assert kind == "data:image/png;base64"
+    image = Image.open(BytesIO(b64decode(data)))
+    assert image.size == (90, 140)
+    assert np.ptp(image) > 200
+
+
 @pytest.mark.parametrize("path", ["/", "/ready", "/predict", "/static/nothing"])
 def test_any_origin_may_read_the_answer(client, path):
     headers = client.get(path, headers={"Origin": ORIGIN}).headers
@@ -188,7 +212,7 @@ def test_not_ready_when_the_model_gives_no_numbers(client, monkeypatch):
     nothing = lambda pixels: np.full(10, np.nan)  # noqa: E731
     monkeypatch.setattr(service.RECOGNISER.recogniser, "classify", nothing)
     answer = client.get("/ready")
-    assert answer.json == {"error": "The model does not answer."}
+    assert answer.json["error"] == "The model does not answer."
     assert answer.status_code == 503
 
 
