@@ -5,11 +5,11 @@ import warnings
 from base64 import b64encode
 from functools import partial
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
-from posixpath import normpath
 from typing import BinaryIO
 
-from flask import Flask, abort, jsonify, request, send_file
+from flask import Response, abort, jsonify, request, send_file, send_from_directory
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -22,13 +22,13 @@ from recognition.inference import Recogniser
 from recognition.model import UnfitModel, load_model
 from uploads import (
     Refusal,
+    Service,
     SlowClients,
     Upload,
     Uploads,
     flag,
     how_to_send,
     is_connected,
-    is_upload,
     uploaded_file,
 )
 
@@ -44,13 +44,14 @@ CLASS_LEN = len(CLASS)
 ALLOWED_EXT = decoding.ALLOWED_EXTENSIONS
 # What a multipart form may hold besides the file: boundaries, headers, small fields.
 FORM_BYTES = 1_000_000
-# The page loads only what this service sends, and no site can frame it.
-PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
-    "style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
+# A page loads only what this service sends, and no site can frame it.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# The icons in Swagger UI's style sheet are data: URLs.
+DOCS_POLICY = PAGE_POLICY.replace("blob:", "blob: data:")
+SWAGGER_UI = Path(find_spec("flask_swagger_ui").origin).parent / "dist"
 
 try:
     MODEL = load_model(MODEL_FILE)
@@ -64,15 +65,6 @@ except UnfitModel as error:
     print(error, file=sys.stderr)
     raise SystemExit(4) from None  # gunicorn stops then, instead of trying again
 MODEL_SHA256 = sha256(MODEL_FILE.read_bytes()).hexdigest()
-
-
-class Service(Flask):
-    def send_static_file(self, filename):
-        # /static/./uploads/NAME is served as well.
-        path = Path(normpath(filename))
-        if path.parts[:1] == ("uploads",) and not is_upload(path.name):
-            abort(404)
-        return super().send_static_file(filename)
 
 
 app = Service(__name__)
@@ -100,11 +92,20 @@ def index():
     # Browsers ask for HTML; what accepts anything, such as curl, gets JSON.
     kinds = ["application/json", "text/html"]
     if request.accept_mimetypes.best_match(kinds) == "text/html":
-        response = send_file(ROOT / "static" / "index.html")
-        response.headers.update(PAGE_HEADERS)
+        response = page("index.html", PAGE_POLICY)
     else:
         response = jsonify(message="Digit Recognition API")
+        for path, relation in (("docs", "doc"), ("openapi.json", "desc")):
+            link = f'<{request.root_path}/{path}>; rel="service-{relation}"'
+            response.headers.add("Link", link)
     response.vary.add("Accept")
+    return response
+
+
+def page(name: str, policy: str) -> Response:
+    response = send_file(ROOT / "static" / name)
+    response.headers["Content-Security-Policy"] = policy
+    response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
@@ -167,6 +168,16 @@ def save(file: BinaryIO, extension: str, picture_format: str) -> str:
 @app.get("/openapi.json")
 def openapi():
     return send_file(ROOT / "static" / "openapi.json", mimetype="application/json")
+
+
+@app.get("/docs")
+def docs():
+    return page("docs/index.html", DOCS_POLICY)
+
+
+@app.get("/docs/<name>")
+def swagger_ui(name):
+    return send_from_directory(SWAGGER_UI, name)
 
 
 def describe_model() -> str:

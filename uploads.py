@@ -17,11 +17,12 @@ from email.errors import MessageError
 from email.header import decode_header, make_header
 from functools import partial
 from pathlib import Path
+from posixpath import normpath
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from flask import Request
+from flask import Flask, Request, abort
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from werkzeug.exceptions import BadRequest
 from werkzeug.http import parse_options_header
@@ -245,6 +246,17 @@ def is_connected(environ: dict) -> bool:
 
 
 # Storing
+
+
+class Service(Flask):
+    """A Flask app that serves of the folder static/uploads nothing but uploads."""
+
+    def send_static_file(self, filename):
+        # /static/./uploads/NAME is served as well.
+        path = Path(normpath(filename))
+        if path.parts[:1] == ("uploads",) and not is_upload(path.name):
+            abort(404)
+        return super().send_static_file(filename)
 
 
 class Stored(NamedTuple):

@@ -31,6 +31,13 @@ def test_root_says_what_it_is(client, accept):
     assert "Accept" in answer.vary
 
 
+def test_root_names_the_documentation_for_programs(client):
+    assert client.get("/").headers.getlist("Link") == [
+        '</docs>; rel="service-doc"',
+        '</openapi.json>; rel="service-desc"',
+    ]
+
+
 @pytest.mark.parametrize("accept", BROWSERS.values(), ids=BROWSERS)
 def test_root_is_a_page_for_browsers(client, accept):
     with client.get("/", headers={"Accept": accept}) as page:
@@ -39,8 +46,9 @@ def test_root_is_a_page_for_browsers(client, accept):
         assert page.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_the_page_runs_and_shows_what_the_service_sends(client):
-    with client.get("/", headers={"Accept": "text/html"}) as page:
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_the_page_runs_and_shows_what_the_service_sends(client, path):
+    with client.get(path, headers={"Accept": "text/html"}) as page:
         policy = page.headers["Content-Security-Policy"].split("; ")
         assert "default-src 'none'" in policy
         assert "script-src 'self'" in policy
@@ -52,6 +60,20 @@ def test_without_javascript_the_page_tells_of_curl(client):
     with client.get("/", headers={"Accept": "text/html"}) as page:
         aside = re.search("<noscript>.*</noscript>", page.text, re.S)
         assert "curl -F file=@" in aside[0]
+
+
+def test_the_documentation_needs_no_other_host():
+    client = service.app.test_client()
+    with client.get("/docs") as page:
+        paths = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    for path in paths:
+        with client.get(f"/{path.removeprefix('.')}") as part:
+            assert part.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "../__init__.py", "%2e%2e/LICENSE"])
+def test_nothing_but_its_files_is_served_beside_the_documentation(client, name):
+    assert client.get(f"/docs/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/static/page.js", "/static/page.css"])

@@ -1,6 +1,8 @@
 """The running service answers every request as static/openapi.json describes."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 import requests
@@ -67,6 +69,20 @@ def test_a_file_of_any_name_is_answered_as_the_schema_says(name, data, server):
 def test_the_schema_is_served(server):
     answer = requests.get(f"{server.url}/openapi.json", timeout=60)
     assert answer.json() == json.loads(DOCUMENT.read_text())
+
+
+def test_the_python_sample_prints_the_digit(server):
+    samples = json.loads(DOCUMENT.read_text())["paths"]["/predict"]["post"]
+    (source,) = (
+        sample["source"]
+        for sample in samples["x-codeSamples"]
+        if sample["lang"] == "Python"
+    )
+    source = source.replace("http://localhost:5000", server.url)
+    source = source.replace("seven.jpg", f"{RESOURCES}/photos_mit/7/7_087.jpg")
+    command = [sys.executable, "-c", source]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert printed.stdout.startswith("7 ")
 
 
 def test_the_schema_has_the_version_of_the_service(server):
