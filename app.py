@@ -1,5 +1,6 @@
 """The digit recognition service: POST /predict reads the digit in a picture."""
 
+import logging
 import sys
 import warnings
 from base64 import b64encode
@@ -13,9 +14,10 @@ from flask import Response, abort, jsonify, request, send_file, send_from_direct
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-import errors
 import settings
-from labelling import label_pictures
+from labelling import label_pictures  # isort: split
+
+import errors
 from recognition import decoding
 from recognition.batching import BatchingRecogniser
 from recognition.inference import Recogniser
@@ -34,6 +36,8 @@ from uploads import (
 
 # Pillow warns about every oddity of a file, thousands of times in a crafted one.
 warnings.filterwarnings("ignore", module="PIL")
+
+logging.basicConfig(format="[%(asctime)s] %(levelname)s in %(name)s: %(message)s")
 
 __version__ = "1.0.0"
 ROOT = Path(__file__).parent
