@@ -1,37 +1,43 @@
 """The digit recognition service: POST /predict reads the digit in a picture."""
 
+import logging
 import sys
 import warnings
+from base64 import b64encode
 from functools import partial
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
-from posixpath import normpath
-from random import choice
 from typing import BinaryIO
 
-from flask import Flask, abort, jsonify, request, send_file
+from flask import Response, abort, jsonify, request, send_file, send_from_directory
 from flask_cors import CORS
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import settings
-from labelling import label_pictures
+from labelling import label_pictures  # isort: split
+
+import errors
 from recognition import decoding
-from recognition.batching import BatchingRecogniser, Busy
-from recognition.decoding import InvalidImage
+from recognition.batching import BatchingRecogniser
 from recognition.inference import Recogniser
 from recognition.model import UnfitModel, load_model
 from uploads import (
+    Refusal,
+    Service,
     SlowClients,
-    StorageFull,
+    Upload,
     Uploads,
+    flag,
+    how_to_send,
     is_connected,
-    is_upload,
     uploaded_file,
 )
 
 # Pillow warns about every oddity of a file, thousands of times in a crafted one.
 warnings.filterwarnings("ignore", module="PIL")
+
+logging.basicConfig(format="[%(asctime)s] %(levelname)s in %(name)s: %(message)s")
 
 __version__ = "1.0.0"
 ROOT = Path(__file__).parent
@@ -42,15 +48,14 @@ CLASS_LEN = len(CLASS)
 ALLOWED_EXT = decoding.ALLOWED_EXTENSIONS
 # What a multipart form may hold besides the file: boundaries, headers, small fields.
 FORM_BYTES = 1_000_000
-# Random, so that refused clients do not all return together.
-RETRY_AFTER_SECONDS = range(2, 11)
-# The page loads only what this service sends, and no site can frame it.
-PAGE_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; "
-    "style-src 'self'; img-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
-}
+# A page loads only what this service sends, and no site can frame it.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+# The icons in Swagger UI's style sheet are data: URLs.
+DOCS_POLICY = PAGE_POLICY.replace("blob:", "blob: data:")
+SWAGGER_UI = Path(find_spec("flask_swagger_ui").origin).parent / "dist"
 
 try:
     MODEL = load_model(MODEL_FILE)
@@ -66,21 +71,14 @@ except UnfitModel as error:
 MODEL_SHA256 = sha256(MODEL_FILE.read_bytes()).hexdigest()
 
 
-class Service(Flask):
-    def send_static_file(self, filename):
-        # /static/./uploads/NAME is served as well.
-        path = Path(normpath(filename))
-        if path.parts[:1] == ("uploads",) and not is_upload(path.name):
-            abort(404)
-        return super().send_static_file(filename)
-
-
 app = Service(__name__)
 # Werkzeug refuses a body as soon as it has reached this.
 app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_BYTES + FORM_BYTES + 1
 app.json.sort_keys = False
 app.extensions["recogniser"] = RECOGNISER
 app.cli.add_command(label_pictures)
+for error, handler in errors.HANDLERS.items():
+    app.register_error_handler(error, handler)
 CORS(app, expose_headers="Retry-After")
 app.wsgi_app = SlowClients(app.wsgi_app, settings.MAX_REQUEST_SECONDS)
 if count := settings.TRUSTED_PROXIES:
@@ -98,11 +96,20 @@ def index():
     # Browsers ask for HTML; what accepts anything, such as curl, gets JSON.
     kinds = ["application/json", "text/html"]
     if request.accept_mimetypes.best_match(kinds) == "text/html":
-        response = send_file(ROOT / "static" / "index.html")
-        response.headers.update(PAGE_HEADERS)
+        response = page("index.html", PAGE_POLICY)
     else:
         response = jsonify(message="Digit Recognition API")
+        for path, relation in (("docs", "doc"), ("openapi.json", "desc")):
+            link = f'<{request.root_path}/{path}>; rel="service-{relation}"'
+            response.headers.add("Link", link)
     response.vary.add("Accept")
+    return response
+
+
+def page(name: str, policy: str) -> Response:
+    response = send_file(ROOT / "static" / name)
+    response.headers["Content-Security-Policy"] = policy
+    response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
@@ -129,16 +136,19 @@ def info():
 
 @app.post("/predict")
 def predict():
-    with uploaded_file(request) as (filename, file):
-        if not filename:
-            abort(400, "No file uploaded")
-        extension = decoding.extension_of(filename)
+    with uploaded_file(request) as upload:
+        file, extension = upload.file, decoding.extension_of(upload.filename)
+        if not upload.filename:
+            hint = how_to_send(request, upload)
+            raise Refusal("No file uploaded", "no_file", hint)
         if extension not in ALLOWED_EXT:
-            abort(400, "Not allowed file extension.")
-        is_saved = wants_saving()
+            hint = decoding.extension_hint(extension, file.read(1000))
+            raise Refusal("Not allowed file extension.", "extension_not_allowed", hint)
+        is_saved = wants_saving(upload)
+        shows_input = flag(request, upload, "input", False)
         recognition = RECOGNISER.recognise(file, partial(is_connected, request.environ))
         image_url = save(file, extension, recognition.format) if is_saved else None
-    return {
+    answer = {
         "classification_result": [
             {"class": CLASS[digit], "prob": percent}
             for digit, percent in recognition.ranking()
@@ -146,6 +156,10 @@ def predict():
         "image_url": image_url,
         "box": recognition.box and recognition.box._asdict(),
     }
+    if shows_input:
+        data = b64encode(recognition.input_png()).decode()
+        answer["input"] = f"data:image/png;base64,{data}"
+    return answer
 
 
 def save(file: BinaryIO, extension: str, picture_format: str) -> str:
@@ -160,6 +174,16 @@ def openapi():
     return send_file(ROOT / "static" / "openapi.json", mimetype="application/json")
 
 
+@app.get("/docs")
+def docs():
+    return page("docs/index.html", DOCS_POLICY)
+
+
+@app.get("/docs/<name>")
+def swagger_ui(name):
+    return send_from_directory(SWAGGER_UI, name)
+
+
 def describe_model() -> str:
     recogniser = RECOGNISER.recogniser
     return (
@@ -168,48 +192,11 @@ def describe_model() -> str:
     )
 
 
-def wants_saving() -> bool:
-    answer = request.args.get("save", "true").lower()
-    if answer not in ("true", "false"):
-        # Guessing could store a picture that was meant to stay private.
-        abort(400, "The parameter save is either true or false.")
-    is_saved = answer == "true"
+def wants_saving(upload: Upload) -> bool:
+    is_saved = flag(request, upload, "save", True)
     if is_saved and not (request.host and "Host" in request.headers):
-        abort(400, "The header Host is missing or malformed.")
+        raise Refusal("The header Host is missing or malformed.", "invalid_host")
     return is_saved
-
-
-@app.errorhandler(HTTPException)
-def http_error(error):
-    response = error.get_response()
-    response.data = app.json.response(error=error.description).data
-    response.content_type = "application/json"
-    return response
-
-
-@app.errorhandler(RequestEntityTooLarge)
-def too_many_bytes(error):
-    return {
-        "error": f"A file may have at most {settings.MAX_UPLOAD_BYTES:,} bytes."
-    }, 413
-
-
-@app.errorhandler(InvalidImage)
-def invalid_image(error):
-    status = 413 if isinstance(error, decoding.TooLarge) else 400
-    return {"error": str(error)}, status  # its sentence is written for the client
-
-
-@app.errorhandler(Busy)
-def busy(error):
-    message = "The service is too busy; try again in a few seconds."
-    return {"error": message}, 503, {"Retry-After": choice(RETRY_AFTER_SECONDS)}
-
-
-@app.errorhandler(StorageFull)
-def storage_full(error):
-    app.logger.error("An upload cannot be stored: %s", error.__cause__)
-    return {"error": "There is no room to save the picture."}, 507
 
 
 @app.after_request

@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import resource
+import socket
 import sys
 from multiprocessing import get_context
 from pathlib import Path
@@ -32,7 +33,7 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None
 control_socket_disable = True
 forwarded_allow_ips = ""  # TRUSTED_PROXIES tells whose headers are trusted
 accesslog = "-"
-access_log_format = '%(h)s "%(r)s" %(s)s %(b)s %(M)sms'
+access_log_format = '%(t)s %(h)s "%(r)s" %(s)s %(b)s %(M)sms'
 
 
 def nworkers_changed(server, new_value, old_value):
@@ -42,6 +43,8 @@ def nworkers_changed(server, new_value, old_value):
 
 
 def on_starting(server):
+    if not os.environ.keys() & {"GUNICORN_FD", "LISTEN_FDS"}:  # already listening
+        check_addresses(server.cfg)
     with contextlib.suppress(ValueError, OSError):  # a client takes two files
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -55,6 +58,26 @@ def on_starting(server):
     check.join()
     if check.exitcode:
         raise SystemExit(check.exitcode)
+
+
+def check_addresses(config):
+    """Else gunicorn finds out only after the model is loaded, and tries five times."""
+    for host, port in (each for each in config.address if isinstance(each, tuple)):
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                raise SystemExit(
+                    f"Port {port} cannot be used ({error.strerror}); "
+                    "name another: PORT=5001 make run"
+                ) from None
+
+
+def when_ready(server):
+    addresses = [str(each).replace("0.0.0.0", "localhost") for each in server.LISTENERS]
+    server.log.info("Open %s in a browser.", " or ".join(addresses))
 
 
 def check_app(log):

@@ -15,14 +15,13 @@ from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import NamedTuple, TextIO
+from typing import TYPE_CHECKING, NamedTuple, TextIO
 
 import click
 from flask import current_app
 from flask.cli import with_appcontext
 from PIL import Image, ImageDraw
 
-from recognition.batching import BatchingRecogniser
 from recognition.decoding import (
     InvalidImage,
     check_bytes,
@@ -30,6 +29,9 @@ from recognition.decoding import (
     has_allowed_extension,
 )
 from settings import cores
+
+if TYPE_CHECKING:  # its import takes seconds
+    from recognition.batching import BatchingRecogniser
 
 # A file name may hold any bytes, and they are written as they are.
 ANY_BYTES = {"encoding": "utf-8", "errors": "surrogateescape"}
@@ -164,7 +166,7 @@ def files_in(top: str) -> Iterator[str]:
     yield from (error.filename for error in refused)
 
 
-def label(recogniser: BatchingRecogniser, path: str) -> Row:
+def label(recogniser: "BatchingRecogniser", path: str) -> Row:
     """The answer of POST /predict, or its refusal."""
     try:
         if Path(path).is_fifo():
@@ -290,3 +292,8 @@ def thumbnail(row: Row, max_pixels: int) -> bytes:
     file = BytesIO()
     small.save(file, "WEBP", quality=50)
     return file.getvalue()
+
+
+# Needs no model: this module is imported before those that take seconds.
+if {"classify", "--help"} <= set(sys.argv):
+    label_pictures.main(["--help"], prog_name="flask classify")

@@ -12,15 +12,17 @@ import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from email.errors import MessageError
 from email.header import decode_header, make_header
 from functools import partial
 from pathlib import Path
+from posixpath import normpath
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from flask import Request
+from flask import Flask, Request, abort
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 from werkzeug.exceptions import BadRequest
 from werkzeug.http import parse_options_header
@@ -34,6 +36,12 @@ except ImportError:  # Windows
 # Bytes. A larger file waits in a temporary one, which has no name, while it arrives.
 SPOOLED_BYTES = 500_000
 MAX_FORM_PARTS, MAX_PART_HEADERS = 1000, 100
+# How much is kept of the name and value of a field, and how many names a hint lists.
+FIELD_LENGTH, NAMED_PARTS = 40, 10
+HOW_TO_SEND = (
+    "Send the picture as multipart/form-data, in a part named file that has a file "
+    "name: curl -F file=@seven.png URL"
+)
 # How much of a refused body is received: many clients read no answer before its end.
 DISCARDED_BYTES, DISCARDED_AT_ONCE = 100_000_000, 2**18
 
@@ -55,32 +63,52 @@ class StorageFull(Exception):
     """The disk is full, or nothing may be written to it; the cause says which."""
 
 
+class Refusal(BadRequest):
+    """`reason` names it for programs, `hint` says what was found or would be right."""
+
+    def __init__(self, message: str, reason: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.reason, self.hint = reason, hint
+
+
 # Receiving
 
 
-@contextmanager
-def uploaded_file(request: Request) -> Iterator[tuple[str, BinaryIO]]:
-    """Name and content of the part `file` of a form; an empty name if there is none.
+@dataclass
+class Upload:
+    """`filename` is empty if no file came; `fields`: the start of every other part."""
 
-    Raises HTTP exceptions for a body that is too long or cut off, and StorageFull.
+    file: BinaryIO
+    filename: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+    is_complete: bool = True
+
+
+@contextmanager
+def uploaded_file(request: Request) -> Iterator[Upload]:
+    """The part `file` of a form, and its fields.
+
+    Raises HTTP exceptions for two files and for a body that is too long or cut off, and
+    StorageFull.
     """
     with SpooledTemporaryFile(SPOOLED_BYTES) as file:
+        upload = Upload(file)
         try:
-            filename = receive(request, file)
+            receive(request, upload)
             file.seek(0)  # writes what is buffered: the disk may be full
         except MultipartError:
-            filename = ""
+            upload.filename, upload.is_complete = "", False
         except OSError as error:
             raise StorageFull from error
-        yield filename, file
+        yield upload
 
 
-def receive(request: Request, file: BinaryIO) -> str:
-    """Write the part `file` of a form to a file; its name.
+def receive(request: Request, upload: Upload) -> None:
+    """Write the parts of a form to an upload.
 
     Werkzeug's own parser takes ten times the CPU time.
     """
-    filename, is_wanted = "", False
+    name = filename = ""
     parser = PushMultipartParser(
         request.mimetype_params.get("boundary", ""),
         max_header_count=MAX_PART_HEADERS,
@@ -89,11 +117,23 @@ def receive(request: Request, file: BinaryIO) -> str:
     )
     for event in parser.parse_blocking(request.stream.read):
         if isinstance(event, MultipartSegment):
-            is_wanted = event.name == "file" and not filename
-            filename = filename_of(event) if is_wanted else filename
-        elif event and is_wanted and filename:
-            file.write(event)
-    return filename
+            name = as_text((event.name or "").encode("latin1", "replace"))
+            filename = filename_of(event) if event.name == "file" else ""
+            if filename and upload.filename:
+                hint = "The form has two parts named file: send a request for each."
+                raise Refusal("A request takes one picture.", "several_files", hint)
+            upload.filename = upload.filename or filename
+            if not filename:
+                upload.fields.setdefault(name, "")
+        elif event and filename:
+            upload.file.write(event)
+        elif event and len(upload.fields[name]) < FIELD_LENGTH:
+            upload.fields[name] += as_text(event)
+
+
+def as_text(data: bytes) -> str:
+    """The start of it, in which anything may be."""
+    return bytes(data[:FIELD_LENGTH]).decode(errors="replace")
 
 
 def filename_of(part: MultipartSegment) -> str:
@@ -105,6 +145,36 @@ def filename_of(part: MultipartSegment) -> str:
     with suppress(ValueError, LookupError, MessageError):
         return str(make_header(decode_header(filename)))
     return filename
+
+
+def how_to_send(request: Request, upload: Upload) -> str:
+    """What is wrong with a request that brought no file, and what is right."""
+    parts = list(upload.fields)[:NAMED_PARTS]
+    if request.mimetype != "multipart/form-data":
+        content = as_text(request.mimetype.encode()) or "not declared"
+        found = f"The body's Content-Type is {content}."
+    elif not request.mimetype_params.get("boundary"):
+        found = "The Content-Type has no boundary: let your HTTP library set it."
+    elif not upload.is_complete:
+        found = "The form is malformed or cut off."
+    elif "file" in parts:
+        found = "The part file came without a file name."
+    elif parts:
+        found = f"The parts that came are named {', '.join(parts)}."
+    else:
+        found = "The form has no parts."
+    return f"{found} {HOW_TO_SEND}"
+
+
+def flag(request: Request, upload: Upload, name: str, default: bool) -> bool:
+    """A parameter of the query, or else a field of the form. Raises Refusal."""
+    texts = request.args.getlist(name)
+    texts += [upload.fields[name]] if name in upload.fields else []
+    if {each.lower() for each in texts} - {"true", "false"}:
+        # Guessing could store a picture that was meant to stay private.
+        message = f"The parameter {name} is either true or false."
+        raise Refusal(message, "invalid_parameter")
+    return texts[0].lower() == "true" if texts else default
 
 
 class SlowClients:
@@ -143,7 +213,8 @@ class Body:
             return self._stream.read(size)
         except Exception as error:  # every server has errors of its own for this
             stop_receiving(self._connection)
-            raise BadRequest("The body is malformed, cut off or too slow.") from error
+            message = "The body is malformed, cut off or too slow."
+            raise Refusal(message, "incomplete_body") from error
 
     def discard(self) -> None:
         with suppress(BadRequest):
@@ -175,6 +246,17 @@ def is_connected(environ: dict) -> bool:
 
 
 # Storing
+
+
+class Service(Flask):
+    """A Flask app that serves of the folder static/uploads nothing but uploads."""
+
+    def send_static_file(self, filename):
+        # /static/./uploads/NAME is served as well.
+        path = Path(normpath(filename))
+        if path.parts[:1] == ("uploads",) and not is_upload(path.name):
+            abort(404)
+        return super().send_static_file(filename)
 
 
 class Stored(NamedTuple):

@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image
 
+NO_PICTURE = "The file is not a JPEG or PNG picture that can be read."
+ENOUGH = "2,000 pixels on the longer side are enough."
 # File name extensions of each format.
 EXTENSIONS = {"JPEG": ("jpg", "jpeg"), "PNG": ("png",)}
 ALLOWED_EXTENSIONS = {name for names in EXTENSIONS.values() for name in names}
@@ -49,6 +51,21 @@ JPEG_MARKER = re.compile(rb"\xff([^\x00\xd0-\xd7\xff])")
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
 # Pillow reads no length after these.
 WITHOUT_LENGTH = {0xC8, 0xD8, 0xD9, *range(0xF0, 0xFE)}
+# How a file begins that is often sent in place of a JPEG or PNG, and what it then is.
+OTHER_CONTENTS = {
+    rb"....ftyp.{0,40}avi[fs]": "an AVIF picture",
+    rb"....ftyp(?:hei|hev|mif1|msf1)": "a HEIC picture",
+    rb"....ftyp": "a video",
+    rb"RIFF....WEBP": "a WebP picture",
+    rb"GIF8[79]a": "a GIF picture",
+    rb"BM....\0\0\0\0": "a BMP picture",
+    rb"II\*\0|MM\0\*": "a TIFF picture",
+    rb"%PDF-": "a PDF document",
+    rb"PK\x03\x04": "a ZIP archive",
+    rb"\s{0,9}(?:<\?xml.{0,400})?<svg": "an SVG drawing",
+    rb"\s{0,9}<(?:!doctype html|html)": "an HTML page",
+    rb"data:image/|iVBORw0KGgo|/9j/": "a picture as base64 text",
+}
 # What Pillow raises for damaged files; it asserts that a PNG with a palette has one.
 DAMAGED = (OSError, SyntaxError, ValueError, OverflowError, AssertionError)
 
@@ -59,7 +76,16 @@ cv2.setNumThreads(1)
 
 
 class InvalidImage(ValueError):
-    """The bytes are no picture that can be read; the message is for the client."""
+    """The bytes are no picture that can be read; the message is for the client.
+
+    `code` names the reason for programs, `hint` says what was found or would be right.
+    """
+
+    def __init__(
+        self, message: str, code: str = "unreadable", hint: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.code, self.hint = code, hint
 
 
 class TooLarge(InvalidImage):
@@ -108,9 +134,14 @@ def has_allowed_extension(filename: str) -> bool:
 def check_bytes(count: int, max_bytes: int) -> None:
     """Raises InvalidImage for an empty file and TooLarge for one above the limit."""
     if not count:
-        raise InvalidImage("The file is empty.")
+        raise InvalidImage("The file is empty.", "empty_file")
     if count > max_bytes:
-        raise TooLarge(f"A file may have at most {max_bytes:,} bytes.")
+        raise too_many_bytes(max_bytes)
+
+
+def too_many_bytes(max_bytes: int) -> TooLarge:
+    message = f"A file may have at most {max_bytes:,} bytes."
+    return TooLarge(message, "too_many_bytes", ENOUGH)
 
 
 def decode(data: bytes, max_pixels: int) -> Picture:
@@ -129,6 +160,8 @@ def open_image(
         check_png_chunks(data)
     elif data.startswith(JPEG_SIGNATURE):
         check_jpeg_segments(data)
+    else:
+        raise InvalidImage(NO_PICTURE, hint=content_hint(data))
     with damage_refused():
         image = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
         size = image.size
@@ -169,16 +202,39 @@ def damage_refused() -> Iterator[None]:
     except InvalidImage:
         raise
     except DAMAGED as error:
-        message = "The file is not a JPEG or PNG picture that can be read."
-        raise InvalidImage(message) from error
+        hint = "It begins like one, and is cut off or damaged."
+        raise InvalidImage(NO_PICTURE, hint=hint) from error
 
 
 def check_size(size: Size, max_pixels: int) -> None:
     if size[0] * size[1] > max_pixels:
-        raise TooLarge(f"A picture may have at most {max_pixels:,} pixels.")
+        pixels = f"A picture may have at most {max_pixels:,} pixels."
+        raise TooLarge(pixels, "too_many_pixels", size_hint(size))
     if max(size) > MAX_SIDE:
         sides = f"A picture may be at most {MAX_SIDE:,} pixels wide or high."
-        raise TooLarge(sides)
+        raise TooLarge(sides, "too_many_pixels", size_hint(size))
+
+
+def size_hint(size: Size) -> str:
+    return f"This one is {size[0]:,} by {size[1]:,} pixels. {ENOUGH}"
+
+
+def content_hint(data: bytes) -> str | None:
+    """What a file is that is no JPEG or PNG, as far as its start tells."""
+    for beginning, content in OTHER_CONTENTS.items():
+        if re.match(beginning, data, re.DOTALL | re.IGNORECASE):
+            return f"The file is {content}: send a JPEG or PNG."
+    return None
+
+
+def extension_hint(extension: str, data: bytes) -> str:
+    """What is allowed, and what came: `data` is the file or its start."""
+    allowed = ", ".join(f".{each}" for each in sorted(ALLOWED_EXTENSIONS))
+    found = f"not .{extension}" if extension else "the name has no extension"
+    content = content_hint(data) or ""
+    if data.startswith((JPEG_SIGNATURE, PNG_SIGNATURE)):
+        content = "The content is a JPEG or PNG: only the name is wrong."
+    return f"Allowed: {allowed}; {found}. {content}".strip()
 
 
 def fraction_of(size: Size) -> Size:

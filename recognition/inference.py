@@ -15,6 +15,7 @@ from recognition.decoding import (
     decode_resized,
     fraction_of,
     open_image,
+    to_uint8,
 )
 from recognition.framing import (
     INPUT_HEIGHT,
@@ -30,7 +31,7 @@ from recognition.model import (
     choose_forward_pass,
     keras,
 )
-from recognition.samples import sample_picture, trial_pictures
+from recognition.samples import as_png, sample_picture, trial_pictures
 
 # Below this best probability the other views of a picture count too.
 CONFIDENCE_THRESHOLD = 0.97
@@ -74,6 +75,11 @@ class Recognition(NamedTuple):
         order = np.argsort(-self.probabilities, kind="stable").tolist()
         percent = (100 * self.probabilities.astype(float)).tolist()
         return [(digit, round(percent[digit], 2)) for digit in order]
+
+    def input_png(self) -> bytes:
+        """What the model saw, grey or in colour as its input is."""
+        pixels = to_uint8(255 * self.pixels)
+        return as_png(pixels if pixels.shape[2] == 3 else pixels[..., 0])
 
 
 class Preparation(NamedTuple):

@@ -7,7 +7,6 @@ from zipfile import is_zipfile
 
 # Training may run on another backend, the service does not.
 os.environ["KERAS_BACKEND"] = "tensorflow"
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 # A picture takes the CPU a millisecond; on a GPU each worker would claim all memory.
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
 # oneDNN compiles machine code at run time, which hardened systems forbid.
@@ -15,10 +14,14 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 # NumPy and OpenCV would each start a thread for every core.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-import keras
 import numpy as np
-import tensorflow as tf
-from ai_edge_litert.interpreter import Interpreter
+
+from recognition.quiet import native_messages_hidden
+
+with native_messages_hidden():
+    import keras
+    import tensorflow as tf
+    from ai_edge_litert.interpreter import Interpreter
 
 CLASSES = 10
 REQUIREMENT = (
@@ -103,7 +106,8 @@ def choose_forward_pass(
     for name, compiled in FORWARD_PASSES.items():
         most = tolerance if name == ROUNDED else TOLERANCE
         try:
-            forward = compiled(model)
+            with native_messages_hidden():
+                forward = compiled(model)
             if answers_alike(forward, pictures, expected, most):
                 return name, forward
         except Exception:  # LiteRT lacks operations, and raises what it likes

@@ -78,7 +78,7 @@ def complaint(status: int | None, seconds: float, answer: bytes) -> str:
 
 def is_refusal(body: bytes) -> bool:
     try:
-        return list(json.loads(body)) == ["error"]
+        return {"error", "code"} <= set(json.loads(body))
     except ValueError:
         return False
 

@@ -43,6 +43,7 @@ def running_server(
     command=GUNICORN,
     host: str = "127.0.0.1",
     stdout: int | None = None,
+    stderr: int | None = None,
     **environment: str,
 ):
     """In `folder`, or else in a copy of the service; `{port}` in a command is its."""
@@ -53,7 +54,9 @@ def running_server(
         port = free_port()
         environment = {**os.environ, **environment, "PORT": str(port)}
         command = [word.replace("{port}", str(port)) for word in command]
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=stdout)
+        process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=stdout, stderr=stderr
+        )
         stack.enter_context(process)
         try:
             server = Server(process, port, folder, host)

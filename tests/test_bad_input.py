@@ -1,5 +1,6 @@
 """Every refusal is JSON that any origin may read, and leaves nothing on disk."""
 
+from base64 import b64encode
 from io import BytesIO
 from zlib import crc32
 
@@ -27,6 +28,10 @@ def without_palette() -> bytes:
     return data[:start] + data[start + 12 + length :]
 
 
+def heic(brand: bytes = b"heic\0\0\0\0mif1heic") -> bytes:
+    return b"\0\0\0\x18ftyp" + brand + bytes(100)
+
+
 def with_flipped_bit(data: bytes, place: int) -> bytes:
     flipped = bytearray(data)
     flipped[place] ^= 1
@@ -44,39 +49,92 @@ def with_scans(jpeg: bytes, count: int) -> bytes:
 
 
 EMPTY_CHUNK = b"\0\0\0\0abCd" + crc32(b"abCd").to_bytes(4)
-NO_FILE = "No file uploaded"
-NOT_ALLOWED = "Not allowed file extension."
+NO_FILE = "No file uploaded", "no_file"
+NOT_ALLOWED = "Not allowed file extension.", "extension_not_allowed"
 
 
 @pytest.mark.parametrize(
-    ("request_parts", "message"),
+    ("request_parts", "message", "code", "hint"),
     [
-        pytest.param({}, NO_FILE, id="no body"),
-        pytest.param({"data": {"file": "7"}}, NO_FILE, id="text in place of the file"),
-        pytest.param({"json": {"file": "7"}}, NO_FILE, id="JSON"),
+        pytest.param({}, *NO_FILE, "Content-Type is not declared", id="no body"),
         pytest.param(
-            {"data": {"a": (BytesIO(b"7"), "7.png")}}, NO_FILE, id="other part"
+            {"data": {"file": "7"}}, *NO_FILE, "-www-form-urlencoded", id="text"
         ),
-        pytest.param(file(seven(), ""), NO_FILE, id="empty name"),
-        pytest.param(body(PART, "multipart/form-data"), NO_FILE, id="no boundary"),
-        pytest.param(body(b"nonsense"), NO_FILE, id="no parts"),
-        pytest.param(body(PART + b"cut off"), NO_FILE, id="no last boundary"),
-        pytest.param(file(seven(), "seven.gif"), NOT_ALLOWED, id="extension"),
-        pytest.param(file(seven(), "seven"), NOT_ALLOWED, id="no extension"),
-        pytest.param(file(seven(), "png"), NOT_ALLOWED, id="no dot"),
-        pytest.param(file(seven(), "seven.png.exe"), NOT_ALLOWED, id="two extensions"),
-        pytest.param(body(PART + b"\r\n--x--\r\n"), "The file is empty.", id="empty"),
+        pytest.param({"json": {"file": "7"}}, *NO_FILE, "application/json", id="JSON"),
+        pytest.param(
+            body(seven(), "image/png"), *NO_FILE, "is image/png", id="raw bytes"
+        ),
+        pytest.param(
+            {"data": {"image": (BytesIO(b"7"), "7.png"), "note": "é"}},
+            *NO_FILE,
+            "named note, image",
+            id="other parts",
+        ),
+        pytest.param(
+            file(seven(), ""), *NO_FILE, "without a file name", id="empty name"
+        ),
+        pytest.param(
+            body(PART, "multipart/form-data"), *NO_FILE, "boundary", id="no boundary"
+        ),
+        pytest.param(body(b"nonsense"), *NO_FILE, "cut off", id="no parts"),
+        pytest.param(body(PART + b"7"), *NO_FILE, "cut off", id="no last boundary"),
+        pytest.param(
+            file(seven(), "seven.gif"), *NOT_ALLOWED, "not .gif", id="extension"
+        ),
+        pytest.param(
+            file(seven(), "seven"), *NOT_ALLOWED, "no extension", id="no extension"
+        ),
+        pytest.param(file(seven(), "png"), *NOT_ALLOWED, "no extension", id="no dot"),
+        pytest.param(
+            file(seven(), "seven.png.exe"), *NOT_ALLOWED, ".exe", id="two extensions"
+        ),
+        pytest.param(file(heic(), "7.heic"), *NOT_ALLOWED, "a HEIC picture", id="HEIC"),
+        pytest.param(
+            body(PART + b"\r\n--x--\r\n"),
+            "The file is empty.",
+            "empty_file",
+            "",
+            id="empty",
+        ),
         pytest.param(
             {**file(seven(), "seven.png"), "query_string": "save=no"},
             "The parameter save is either true or false.",
+            "invalid_parameter",
+            "",
             id="save",
         ),
     ],
 )
-def test_request_is_refused(client, uploads, request_parts, message):
+def test_request_is_refused(client, uploads, request_parts, message, code, hint):
     answer = client.post("/predict", **request_parts)
     assert_refused(answer, uploads, 400)
-    assert answer.json == {"error": message}
+    assert answer.json["error"] == message
+    assert answer.json["code"] == code
+    assert hint in answer.json.get("hint", "")
+
+
+@pytest.mark.parametrize(
+    ("data", "content"),
+    [
+        (heic(), "a HEIC picture"),
+        (heic(b"mif1\0\0\0\0mif1avif"), "an AVIF picture"),
+        (heic(b"isom"), "a video"),
+        (seven("WEBP"), "a WebP picture"),
+        (seven("GIF"), "a GIF picture"),
+        (seven("BMP"), "a BMP picture"),
+        (seven("TIFF"), "a TIFF picture"),
+        (seven("PDF"), "a PDF document"),
+        (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "an SVG"),
+        (b"\n<!DOCTYPE html><title>Not found</title>", "an HTML page"),
+        (b64encode(seven("JPEG")), "base64"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_other_contents_are_named(post, data, content):
+    answer = post(data)
+    assert answer.status_code == 400
+    assert answer.json["code"] == "unreadable"
+    assert content in answer.json["hint"]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +160,7 @@ def test_what_is_no_picture_is_refused(post, uploads, data):
     answer = post(data)
     assert_refused(answer, uploads, 400)
     assert answer.json["error"].endswith(".")
+    assert answer.json["code"] == "unreadable"
 
 
 def test_file_of_too_many_bytes_is_refused(post, uploads, monkeypatch):
@@ -109,6 +168,7 @@ def test_file_of_too_many_bytes_is_refused(post, uploads, monkeypatch):
     answer = post()
     assert_refused(answer, uploads, 413)
     assert f"{len(seven()) - 1:,} bytes" in answer.json["error"]
+    assert answer.json["code"] == "too_many_bytes"
 
 
 def test_file_of_just_the_limit_is_read(post, monkeypatch):
@@ -121,6 +181,7 @@ def test_body_of_too_many_bytes_is_refused(post, uploads, monkeypatch):
     answer = post()
     assert_refused(answer, uploads, 413)
     assert "20,000,000 bytes" in answer.json["error"]
+    assert answer.json["code"] == "too_many_bytes"
 
 
 def test_picture_of_too_many_pixels_is_refused(post, uploads, monkeypatch):
@@ -128,6 +189,8 @@ def test_picture_of_too_many_pixels_is_refused(post, uploads, monkeypatch):
     answer = post()
     assert_refused(answer, uploads, 413)
     assert "12,599" in answer.json["error"]
+    assert answer.json["code"] == "too_many_pixels"
+    assert "90 by 140 pixels" in answer.json["hint"]
 
 
 def test_hairline_of_a_picture_is_refused(post, uploads):
@@ -140,7 +203,10 @@ def test_upload_from_a_client_that_names_no_host_is_refused(post, uploads):
 
 
 def test_unknown_path_is_refused(client, uploads):
-    assert_refused(client.get("/nothing"), uploads, 404)
+    answer = client.get("/nothing")
+    assert_refused(answer, uploads, 404)
+    assert answer.json["code"] == "not_found"
+    assert "/docs" in answer.json["hint"]
 
 
 @pytest.mark.parametrize(
@@ -152,7 +218,7 @@ def test_nothing_but_uploads_is_served_from_their_folder(client, uploads, name):
         (uploads / path).write_text("secret")
     answer = client.get(f"/static/uploads/{name}")
     assert answer.status_code == 404
-    assert list(answer.json) == ["error"]
+    assert "secret" not in answer.text
 
 
 @pytest.mark.parametrize(
@@ -163,10 +229,12 @@ def test_wrong_method_is_told_the_right_one(client, uploads, method, path, allow
     answer = client.open(path, method=method)
     assert_refused(answer, uploads, 405)
     assert allowed in answer.headers["Allow"]
+    assert answer.json["code"] == "method_not_allowed"
+    assert allowed in answer.json["hint"]
 
 
 def assert_refused(answer, uploads, status):
     assert answer.status_code == status
-    assert list(answer.json) == ["error"]
+    assert ["error", "code", "hint"][: len(answer.json)] == list(answer.json)
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert list(uploads.iterdir()) == []

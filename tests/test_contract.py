@@ -1,12 +1,15 @@
 """The HTTP contract of the service."""
 
 import re
+from base64 import b64decode
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pictures import seven
+from PIL import Image
 
 import app as service
 
@@ -28,6 +31,13 @@ def test_root_says_what_it_is(client, accept):
     assert "Accept" in answer.vary
 
 
+def test_root_names_the_documentation_for_programs(client):
+    assert client.get("/").headers.getlist("Link") == [
+        '</docs>; rel="service-doc"',
+        '</openapi.json>; rel="service-desc"',
+    ]
+
+
 @pytest.mark.parametrize("accept", BROWSERS.values(), ids=BROWSERS)
 def test_root_is_a_page_for_browsers(client, accept):
     with client.get("/", headers={"Accept": accept}) as page:
@@ -36,8 +46,9 @@ def test_root_is_a_page_for_browsers(client, accept):
         assert page.headers["Access-Control-Allow-Origin"] == "*"
 
 
-def test_the_page_runs_and_shows_what_the_service_sends(client):
-    with client.get("/", headers={"Accept": "text/html"}) as page:
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_the_page_runs_and_shows_what_the_service_sends(client, path):
+    with client.get(path, headers={"Accept": "text/html"}) as page:
         policy = page.headers["Content-Security-Policy"].split("; ")
         assert "default-src 'none'" in policy
         assert "script-src 'self'" in policy
@@ -49,6 +60,20 @@ def test_without_javascript_the_page_tells_of_curl(client):
     with client.get("/", headers={"Accept": "text/html"}) as page:
         aside = re.search("<noscript>.*</noscript>", page.text, re.S)
         assert "curl -F file=@" in aside[0]
+
+
+def test_the_documentation_needs_no_other_host():
+    client = service.app.test_client()
+    with client.get("/docs") as page:
+        paths = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+    for path in paths:
+        with client.get(f"/{path.removeprefix('.')}") as part:
+            assert part.status_code == 200
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "../__init__.py", "%2e%2e/LICENSE"])
+def test_nothing_but_its_files_is_served_beside_the_documentation(client, name):
+    assert client.get(f"/docs/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/static/page.js", "/static/page.css"])
@@ -165,6 +190,27 @@ def test_nothing_is_stored_when_the_client_says_so(post, uploads, value):
     assert len(list(uploads.iterdir())) == 1
 
 
+@pytest.mark.parametrize(
+    ("query", "field", "count"),
+    [("", "false", 0), ("?save=true", "false", 1), ("?save=false", "true", 0)],
+)
+def test_a_field_may_say_it_too_and_the_query_wins(
+    client, uploads, query, field, count
+):
+    form = {"save": field, "file": (BytesIO(seven()), "7.png")}
+    answer = client.post(f"/predict{query}", data=form)
+    assert bool(answer.json["image_url"]) == bool(count)
+    assert len(list(uploads.iterdir())) == count
+
+
+def test_what_the_model_saw_is_shown_on_demand(post):
+    kind, data = post(query_string="input=true").json["input"].split(",")
+    assert kind == "data:image/png;base64"
+    image = Image.open(BytesIO(b64decode(data)))
+    assert image.size == (90, 140)
+    assert np.ptp(image) > 200
+
+
 @pytest.mark.parametrize("path", ["/", "/ready", "/predict", "/static/nothing"])
 def test_any_origin_may_read_the_answer(client, path):
     headers = client.get(path, headers={"Origin": ORIGIN}).headers
@@ -188,7 +234,7 @@ def test_not_ready_when_the_model_gives_no_numbers(client, monkeypatch):
     nothing = lambda pixels: np.full(10, np.nan)  # noqa: E731
     monkeypatch.setattr(service.RECOGNISER.recogniser, "classify", nothing)
     answer = client.get("/ready")
-    assert answer.json == {"error": "The model does not answer."}
+    assert answer.json["error"] == "The model does not answer."
     assert answer.status_code == 503
 
 

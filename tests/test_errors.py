@@ -11,7 +11,7 @@ def test_client_learns_nothing_of_the_cause(post, uploads, monkeypatch):
     monkeypatch.setattr(service.RECOGNISER, "recognise", fail)
     answer = post()
     assert answer.status_code == 500
-    assert list(answer.json) == ["error"]
+    assert list(answer.json) == ["error", "code"]
     assert "secret" not in answer.text
     assert list(uploads.iterdir()) == []
 

@@ -68,10 +68,34 @@ def test_a_file_of_any_length_is_read_whole(client, padding):
     assert predict(client, part(NAMED, SEVEN + bytes(padding))).status_code == 200
 
 
+def test_none_of_two_files_is_dropped_in_silence(client, uploads):
+    answer = predict(client, part(NAMED), part(NAMED))
+    assert answer.status_code == 400
+    assert answer.json["code"] == "several_files"
+    assert list(uploads.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param([b"no"], id="another word"),
+        pytest.param([b"false" + bytes(100_000)], id="long"),
+        pytest.param([b"false", b"true"], id="both"),
+    ],
+)
+def test_a_doubtful_field_is_refused(client, value):
+    fields = [part(DISPOSITION + b'name="save"', each) for each in value]
+    body = b"".join([*fields, part(NAMED), b"--x--\r\n"])
+    content_type = "multipart/form-data; boundary=x"
+    answer = client.post("/predict", data=body, content_type=content_type)
+    assert answer.status_code == 400
+    assert answer.json["code"] == "invalid_parameter"
+
+
 def test_a_disk_that_is_full_while_a_file_arrives_is_told(client, full_disk):
     answer = predict(client, part(NAMED, SEVEN + bytes(2 * LARGEST_FILE)))
     assert answer.status_code == 507
-    assert list(answer.json) == ["error"]
+    assert answer.json["code"] == "storage_full"
 
 
 @pytest.fixture(scope="module")

@@ -313,6 +313,20 @@ def test_no_width_needs_scrolling_sideways(emulated, page, width):
     assert page.run("return document.documentElement.scrollWidth") <= width
 
 
+def test_the_documentation_sends_a_picture(driver, server):
+    driver.get_log("browser")
+    page = Page(driver, server.url + "/docs")
+    page.wait(lambda: driver.find_elements(By.CSS_SELECTOR, ".opblock-post"))
+    for button in (".opblock-post .opblock-summary-control", ".try-out__btn"):
+        driver.find_element(By.CSS_SELECTOR, button).click()
+    driver.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(PHOTO))
+    driver.find_element(By.CSS_SELECTOR, ".execute").click()
+    answer = ".live-responses-table .response-col_description pre"
+    page.wait(lambda: driver.find_elements(By.CSS_SELECTOR, answer))
+    assert '"class": "7"' in driver.find_element(By.CSS_SELECTOR, answer).text
+    assert driver.get_log("browser") == []
+
+
 @pytest.mark.parametrize(
     ("data", "part"), [(seven(), "classification_result"), (b"", "error")]
 )

@@ -95,7 +95,9 @@ def test_client_is_told_when_the_disk_is_full(post, uploads, monkeypatch):
     monkeypatch.setattr("uploads.copy", no_space)
     answer = post()
     assert answer.status_code == 507
-    assert answer.json == {"error": "There is no room to save the picture."}
+    assert answer.json["error"] == "There is no room to save the picture."
+    assert answer.json["code"] == "storage_full"
+    assert "save=false" in answer.json["hint"]
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert list(uploads.iterdir()) == []
 

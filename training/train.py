@@ -7,15 +7,17 @@ An interrupted run continues from its last epoch when started again.
 
 import argparse
 import hashlib
-import os
 from pathlib import Path
 from typing import NamedTuple
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-import keras
 import numpy as np
-from keras import layers, ops
-from keras.optimizers.schedules import LearningRateSchedule
+
+from recognition.quiet import native_messages_hidden
+
+with native_messages_hidden():
+    import keras
+    from keras import layers, ops
+    from keras.optimizers.schedules import LearningRateSchedule
 
 from recognition.framing import INPUT_HEIGHT, INPUT_WIDTH, PREPARED_INK
 from training.calibrate import apply_temperature, best_temperature
