@@ -1,6 +1,8 @@
-// Strokes by finger, pen or mouse, in shares of the field's side so that they fit any size.
+// Strokes by finger, pen or mouse, in shares of the field's width so that they fit any size.
 
-const PEN_WIDTH = 0.05;
+const PEN_WIDTH = 0.035;
+// In CSS pixels. A pointer that moves less taps.
+const TAP_DISTANCE = 3;
 
 export function paint(canvas, strokes, ink) {
   const context = canvas.getContext("2d");
@@ -39,29 +41,38 @@ function middle(one, other) {
   return {x: (one.x + other.x) / 2, y: (one.y + other.y) / 2, force: (one.force + other.force) / 2};
 }
 
-// Calls began with a new stroke, and grew whenever points were added to it.
-export function followPointer(canvas, began, grew) {
+// Calls began with a new stroke, and grew whenever points were added to it. A tap is a
+// stroke of one point, a dot, unless tapped returns true.
+export function followPointer(canvas, {began, grew, tapped}) {
   let stroke = null;
-  let pointer = null;
+  let down = null;
 
   canvas.addEventListener("pointerdown", event => {
     // One pointer at a time: a hand that rests on the field does not draw.
-    if (stroke || event.button !== 0) return;
-    pointer = event.pointerId;
-    canvas.setPointerCapture(pointer);
-    stroke = [pointOf(event, canvas)];
-    began(stroke);
+    if (down || event.button !== 0) return;
+    down = event;
+    canvas.setPointerCapture(event.pointerId);
   });
   canvas.addEventListener("pointermove", event => {
-    if (event.pointerId !== pointer) return;
+    if (event.pointerId !== down?.pointerId || !stroke && isTap(down, event)) return;
+    if (!stroke) began(stroke = [pointOf(down, canvas)]);
     stroke.push(...steps(event).map(step => pointOf(step, canvas)));
     grew();
   });
-  for (const end of ["pointerup", "pointercancel", "lostpointercapture"]) {
+  canvas.addEventListener("pointerup", event => {
+    if (event.pointerId !== down?.pointerId) return;
+    if (!stroke && !tapped(event)) began([pointOf(event, canvas)]);
+    stroke = down = null;
+  });
+  for (const end of ["pointercancel", "lostpointercapture"]) {
     canvas.addEventListener(end, event => {
-      if (event.pointerId === pointer) stroke = pointer = null;
+      if (event.pointerId === down?.pointerId) stroke = down = null;
     });
   }
+}
+
+function isTap(down, {clientX, clientY}) {
+  return Math.hypot(clientX - down.clientX, clientY - down.clientY) < TAP_DISTANCE;
 }
 
 // What the pointer did since the last frame.
@@ -71,8 +82,8 @@ function steps(event) {
 }
 
 function pointOf(event, canvas) {
-  const {left, top, width, height} = canvas.getBoundingClientRect();
+  const {left, top, width} = canvas.getBoundingClientRect();
   // Only a pen measures pressure.
   const force = event.pointerType === "pen" ? 0.5 + event.pressure : 1;
-  return {x: (event.clientX - left) / width, y: (event.clientY - top) / height, force};
+  return {x: (event.clientX - left) / width, y: (event.clientY - top) / width, force};
 }

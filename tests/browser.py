@@ -26,6 +26,15 @@ const options = {bubbles: true, clipboardData: transfer, dataTransfer: transfer}
 const EventType = kind === "paste" ? ClipboardEvent : DragEvent;
 document.getElementById("sheet").dispatchEvent(new EventType(kind, options));
 """
+PASTE_TEXT = """
+const transfer = new DataTransfer();
+transfer.setData("text", arguments[0]);
+dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer}));
+"""
+ANSWER = """
+const [body, status] = arguments;
+window.fetch = async () => new Response(JSON.stringify(body), {status});
+"""
 # As a page elsewhere would ask.
 FETCH = """
 const [url, text] = arguments;
@@ -37,10 +46,10 @@ return fetch(url, {method: "POST", body: form}).then(answer => answer.json());
 
 
 @contextmanager
-def chromium(language: str = "en"):
+def chromium(language: str = "en", *arguments: str):
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    for argument in ARGUMENTS.split():
+    for argument in [*ARGUMENTS.split(), *arguments]:
         options.add_argument(argument)
     options.add_experimental_option("prefs", {"intl.accept_languages": language})
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -78,12 +87,19 @@ class Page:
         actions.pointer_action.release()
         actions.perform()
 
-    def choose(self, path: Path) -> None:
-        self.find("file").send_keys(str(path))
+    def choose(self, *paths: Path) -> None:
+        self.find("file").send_keys("\n".join(map(str, paths)))
 
     def give(self, event: str, data: bytes, name: str, kind: str) -> None:
         """Paste or drop a file."""
         self.run(GIVE, event, name, kind, b64encode(data).decode())
+
+    def paste(self, text: str) -> None:
+        self.run(PASTE_TEXT, text)
+
+    def answer(self, body: dict, status: int = 200) -> None:
+        """From now on the page gets this answer instead of the service's."""
+        self.run(ANSWER, body, status)
 
     def fetch(self, url: str, data: bytes) -> dict:
         return self.run(FETCH, url, b64encode(data).decode())
@@ -104,3 +120,8 @@ class Page:
         """The sentence shown, once it is of this kind."""
         self.wait(lambda: self.find("answered").get_attribute("data-kind") == kind)
         return self.find("sentence").text
+
+    def bars(self) -> dict[str, str]:
+        """The digits with their percentages."""
+        rows = self.driver.find_elements(By.CSS_SELECTOR, "#bars li")
+        return dict(row.text.split("\n") for row in rows if "\n" in row.text)
