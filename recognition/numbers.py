@@ -23,8 +23,8 @@ from recognition.localization import Box
 
 # More digits than this are left out.
 MAX_DIGITS = 200
-# Below this probability a digit is not legible: "?" in the text.
-LEGIBLE = 0.5
+# Below this probability a digit is not legible, and this sign stands for it.
+LEGIBLE, ILLEGIBLE = 0.5, "?"
 
 # A picture may show several digits if something beside the one that was found has such
 # a share of its score, if the box is wider than so many times its height, or if the
@@ -51,9 +51,9 @@ DETECTOR_WEIGHT, CLASSIFIER_WEIGHT, FLOOR = 0.4, 0.6, 1e-3
 # Much lower or higher than the usual digit is none.
 LOWEST, HIGHEST = 0.35, 2.6
 
-# The margin around a detected box that the classifier sees, over its longer side. In it,
-# ink above this share of the strongest is a stroke, and one that touches the border and
-# has less than this share of the largest one's pixels is a neighbour's.
+# The margin around a detected box that the classifier sees, over its longer side. Ink
+# above this share of the strongest is a stroke, and one that touches the border of the
+# crop and has less than this share of the largest one's pixels is a neighbour's.
 CROP_MARGIN, STROKE_INK, STRONGEST, NEIGHBOUR_SHARE = 0.06, 0.35, 0.97, 0.35
 # A digit continues a row if the last one of it shares this much of its height, less by
 # this much for each usual height between them.
@@ -81,10 +81,10 @@ class Digit(NamedTuple):
 
 
 def text_of(digits: list[Digit]) -> str:
-    """Rows separated by newlines, "?" for what is not legible."""
+    """Rows separated by newlines, ILLEGIBLE for what is not legible."""
     rows: dict[int, str] = {}
     for digit in digits:
-        sign = str(digit.label) if digit.is_legible else "?"
+        sign = str(digit.label) if digit.is_legible else ILLEGIBLE
         rows[digit.row] = rows.get(digit.row, "") + sign
     return "\n".join(rows.values())
 
@@ -123,7 +123,6 @@ def find_digits(
     """The ink map that shows the digits well, and where on it they are."""
     ink = detailed_ink(view)
     seen = detector_input(ink)
-    height, width = ink.shape
     scale = min(np.sqrt(FIRST_PIXELS / ink.size), FIRST_SIDE / max(ink.shape))
     found = plausible(detector.find(seen, scale))
     most = min(LARGEST_SIDE, max(picture.size))

@@ -9,7 +9,7 @@ import numpy as np
 from keras import layers, ops
 
 from recognition.detection import BASE_HEIGHT, BASE_WIDTH, STRIDE
-from training.pages import IGNORED
+from training.layouts import IGNORED
 
 # Filters at strides 4, 8, 16 and 32.
 WIDTHS = 48, 80, 112, 112
@@ -82,7 +82,10 @@ def targets_of(boxes: np.ndarray, height: int, width: int) -> np.ndarray:
     for *sides, label in boxes:
         left, top, right, bottom = np.array(sides) / STRIDE
         if label == IGNORED:
-            area = slice(int(max(top, 0)), int(bottom) + 1), slice(int(max(left, 0)), int(right) + 1)
+            area = (
+                slice(int(max(top, 0)), int(bottom) + 1),
+                slice(int(max(left, 0)), int(right) + 1),
+            )
             targets[(*area, 1)] = 0
     for *sides, label in boxes:
         if label != IGNORED:

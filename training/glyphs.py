@@ -45,9 +45,10 @@ INKED, LEAST_PIXELS = 0.25, 12
 
 
 class Glyph(NamedTuple):
-    """`ink`: uint8 (height, width), trimmed, the longer side SIDE; `label`: 0…9 or
-    NO_DIGIT, or LOOKALIKE; `stroke`: the usual width of its strokes in pixels; `height` and `drop`:
-    of a sign, its height and its place below the middle of the digits beside it.
+    """`ink`: uint8 (height, width), trimmed, the longer side SIDE; `label`: 0…9,
+    NO_DIGIT or LOOKALIKE; `stroke`: the usual width of its strokes in pixels; `height`
+    and `drop`: of a sign, its longer side over the height of the digits beside it, and
+    how far below their middle it stands.
     """
 
     ink: np.ndarray
@@ -94,7 +95,9 @@ def trimmed(ink: np.ndarray) -> np.ndarray | None:
     size = max(1, round(width * scale)), max(1, round(height * scale))
     ink = ink[top : top + height, left : left + width].astype(np.float32)
     interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.rint(255 * np.clip(cv2.resize(ink, size, None, 0, 0, interpolation), 0, 1)).astype(np.uint8)
+    return np.rint(
+        255 * np.clip(cv2.resize(ink, size, None, 0, 0, interpolation), 0, 1)
+    ).astype(np.uint8)
 
 
 def stroke_of(ink: np.ndarray) -> float:

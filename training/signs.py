@@ -39,7 +39,11 @@ def equals(rng: Rng) -> Strokes:
 
 
 def divide(rng: Rng) -> Strokes:
-    return [line(rng, (0, 0.5), (1, 0.5), 2), ring(0.5, 0.1, 0.05), ring(0.5, 0.9, 0.05)]
+    return [
+        line(rng, (0, 0.5), (1, 0.5), 2),
+        ring(0.5, 0.1, 0.05),
+        ring(0.5, 0.9, 0.05),
+    ]
 
 
 def number_sign(rng: Rng) -> Strokes:
@@ -84,8 +88,8 @@ def scrawl(rng: Rng) -> Strokes:
     return [np.cumsum(steps, axis=0).astype(np.float32)]
 
 
-# How often each is drawn, its longer side over the height of the digits beside it, from and to,
-# and how far below their middle it stands.
+# How often each is drawn, its longer side over the height of the digits beside it, from
+# and to, and how far below their middle it stands.
 SIGNS = {
     plus: (0.2, 0.4, 0.85, 0),
     times: (0.14, 0.35, 0.8, 0),

@@ -24,7 +24,7 @@ PAGES, PAGES_SEED, GLYPHS_SEED = 64_000, 11, 1
 # Pages with digits of the held-out samples.
 TEST_PAGES, TEST_PAGES_SEED, TEST_GLYPHS_SEED = 1_600, 12, 2
 SEED = 5
-EPOCHS, BATCH = 3, 32
+EPOCHS, BATCH = 4, 32
 LEARNING_RATE, WARM_UP = 1.5e-3, 200  # the latter in steps
 WEIGHT_DECAY, CLIPPED_NORM = 1e-4, 5.0
 AHEAD = 8  # batches, made while others are trained on
@@ -34,9 +34,17 @@ AVERAGED_STEPS = 300
 # deviations of the logarithms of gain and gamma; noise, of full ink, and how often.
 MOVED, GAIN, GAMMA, NOISE, NOISY_SHARE = 10, 0.18, 0.12, 0.08, 0.25
 
-GLYPHS_CODE = [HERE / f"{name}.py" for name in ("glyphs", "signs", "forms", "draw", "data")]
-PAGES_CODE = [*GLYPHS_CODE, HERE / "pages.py", HERE / "empty.py", HERE / "render.py",
-              ROOT / "recognition" / "illumination.py"]
+GLYPHS_CODE = [
+    HERE / f"{name}.py" for name in ("glyphs", "signs", "forms", "draw", "data")
+]
+PAGES_CODE = [
+    *GLYPHS_CODE,
+    *(
+        HERE / f"{name}.py"
+        for name in ("layouts", "photos", "pages", "empty", "render")
+    ),
+    *(ROOT / "recognition" / f"{name}.py" for name in ("illumination", "detection")),
+]
 
 
 Pages = list[tuple[np.ndarray, list[np.ndarray]]]
@@ -72,8 +80,9 @@ def batches(pages: Pages) -> Iterator[tuple[np.ndarray, np.ndarray]]:
             shape, places = chosen[number]
             inks, boxes = pages[shape]
             seen = [varied(rng, inks[place], boxes[place]) for place in places]
-            yield np.stack([ink for ink, _ in seen])[..., None], np.stack(
-                [targets for _, targets in seen]
+            yield (
+                np.stack([ink for ink, _ in seen])[..., None],
+                np.stack([targets for _, targets in seen]),
             )
 
 
@@ -166,7 +175,9 @@ def main() -> None:
         (folder / "done").touch()
     model = build_detector()
     model.summary()
-    train(model, folder, folder / f"epoch-{digest(Path(__file__), HERE / 'detector.py')}")
+    train(
+        model, folder, folder / f"epoch-{digest(Path(__file__), HERE / 'detector.py')}"
+    )
     save(in_float32(model), options.output)
 
 
