@@ -88,7 +88,7 @@ def find_digit(ink: np.ndarray) -> Box | None:
 
 
 def find_likeliest(ink: np.ndarray) -> tuple[Box | None, float]:
-    """The same, and the best score of what is beside it, as a share of its own."""
+    """The same, and the best score of what is beside that stroke, over its own."""
     components = find_components(ink)
     components = [c for c in components if not is_frame(c, *ink.shape)] or components
     components = [c for c in components if c.area < PAGE_SHARE * ink.size]
@@ -97,6 +97,7 @@ def find_likeliest(ink: np.ndarray) -> tuple[Box | None, float]:
     if best == 0:
         return None, 0.0
     digit = components.pop(scores.index(best))
+    beside = [part for part in components if is_beside(part, digit)]
     while parts := [part for part in components if is_loose_part(part, digit)]:
         components = [part for part in components if part not in parts]
         digit = digit._replace(
@@ -105,7 +106,7 @@ def find_likeliest(ink: np.ndarray) -> tuple[Box | None, float]:
             right=max(digit.right, *(part.right for part in parts)),
             bottom=max(digit.bottom, *(part.bottom for part in parts)),
         )
-    rival = max((score(part, *ink.shape) for part in components), default=0)
+    rival = max((score(part, *ink.shape) for part in beside), default=0)
     return Box(digit.left, digit.top, digit.width, digit.height), rival / best
 
 
@@ -218,6 +219,12 @@ def is_frame(component: Component, height: int, width: int) -> bool:
     is_wide = component.width >= width - FRAME_GAP
     is_tall = component.height >= height - FRAME_GAP
     return is_wide and is_tall and component.interior < FRAME_INTERIOR
+
+
+def is_beside(part: Component, digit: Component) -> bool:
+    """Whether no part of one is above the other, or they are far apart."""
+    is_apart = part.left >= digit.right or part.right <= digit.left
+    return is_apart or not is_loose_part(part, digit)
 
 
 def is_loose_part(part: Component, digit: Component) -> bool:

@@ -29,7 +29,7 @@ LEGIBLE, ILLEGIBLE = 0.5, "?"
 # A picture may show several digits if something beside the one that was found has such
 # a share of its score, if the box is wider than so many times its height, or if the
 # answer is less certain than this. Smaller pictures, in pixels, are too coarse.
-RIVAL_SHARE, WIDE_RATIO, SURE, SMALLEST_PICTURE = 0.03, 1.15, 0.9, 36
+RIVAL_SHARE, WIDE_RATIO, SURE, SMALLEST_PICTURE = 0.003, 1.0, 0.9, 36
 
 # The first look is at about so many pixels, at most so many on a side; the second at
 # the size at which a usual digit is so high, unless it was nearly so already.
@@ -74,6 +74,10 @@ class Digit(NamedTuple):
     @property
     def label(self) -> int:
         return int(self.probabilities.argmax())
+
+    @property
+    def percent(self) -> float:
+        return round(100 * float(self.probabilities.max()), 2)
 
     @property
     def is_legible(self) -> bool:

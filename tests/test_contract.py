@@ -75,7 +75,13 @@ def test_probabilities_are_percents_with_two_decimals(post):
 
 
 def test_parts_of_the_answer_come_in_the_order_of_the_contract(post):
-    assert list(post().json) == ["classification_result", "image_url", "box"]
+    assert list(post().json) == [
+        "classification_result",
+        "image_url",
+        "box",
+        "digits",
+        "text",
+    ]
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.Png", "a.b.pNg", ".jpg"])

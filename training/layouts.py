@@ -10,6 +10,8 @@ from training.glyphs import Bank, Glyph
 
 # Heights of digits in pixels, of a row alone and of the smallest that are to be found.
 HEIGHTS, TALLEST, SMALLEST = (12, 72), 150, 9
+# Of those in tight crops, mostly: about what the detector's second look shows.
+TIGHT_HEIGHTS = (18, 50)
 # Gaps between neighbours over their height, and how often: overlapping, touching,
 # close, apart.
 GAPS = {
@@ -231,9 +233,11 @@ def row(rng: Rng, bank: Bank, height: int, width: int) -> Sheet:
 def tight(rng: Rng, bank: Bank, height: int, width: int) -> Sheet:
     """One row in a crop that ends at its ink; it often begins or ends with a 1."""
     sheet = Sheet(height + 80, width + 80)
-    count = min(int(rng.integers(1, 13)), int(rng.integers(1, 13)))
+    count = min(int(rng.integers(1, 9)) for _ in range(3 if chance(rng, 0.6) else 1))
     tallest = min(0.97 * height, TALLEST, 1.9 * width / count)
-    style = any_style(rng, max(12, tallest * between(rng, 0.25, 1)))
+    is_usual = chance(rng, 0.75)
+    tall = log_between(rng, *TIGHT_HEIGHTS) if is_usual else between(rng, 30, TALLEST)
+    style = any_style(rng, min(tall, tallest))
     glyphs = contents(rng, bank, style, count, mixture(rng))
     for place in (0, -1):
         if chance(rng, 0.2):

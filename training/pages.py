@@ -25,15 +25,19 @@ from training.photos import photographed
 SHAPES = {(192, 192): 0.5, (128, 288): 0.25, (96, 384): 0.17, (288, 128): 0.08}
 # What is on a page, and how often.
 KINDS = {
-    "rows": 0.34,
-    "row": 0.16,
-    "tight": 0.19,
-    "single": 0.06,
+    "rows": 0.29,
+    "row": 0.14,
+    "tight": 0.27,
+    "single": 0.05,
     "words": 0.09,
     "print": 0.03,
     "thing": 0.05,
     "empty": 0.08,
 }
+# Tight crops share a page, so many pixels apart.
+APART = 12
+# How often a page with digits is a picture of few pixels, enlarged for the detector.
+COARSE_SHARE = 0.35
 # The least correlation of what is seen with what was drawn: else the ink was taken for
 # paper.
 LEAST_CORRELATION = 0.25
@@ -59,8 +63,7 @@ def view_of(rng: Rng, sheet: Sheet) -> np.ndarray | None:
     """The sheet as the detector sees it; None if the ink was taken for paper."""
     heights = [bottom - top for _, top, _, bottom, _ in sheet.boxes]
     coarse = 1.0
-    if heights and chance(rng, 0.3):
-        # A picture of few pixels, enlarged for the detector.
+    if heights and chance(rng, COARSE_SHARE):
         coarse = min(1, between(rng, 10, 30) / np.median(heights))
     small = Sheet(*resized(sheet.ink, coarse).shape) if coarse < 1 else sheet
     if coarse < 1:
@@ -98,21 +101,38 @@ def page(
     rng: Rng, bank: Bank, things: list, shape: tuple[int, int]
 ) -> tuple[np.ndarray, Boxes]:
     """What the detector sees, uint8 of that shape, and left, top, right, bottom and
-    label of every digit."""
-    height, width = shape
+    label of every digit.
+    """
+    kind, canvas, boxes = choose(rng, KINDS), np.zeros(shape, np.uint8), []
+    if kind not in LAYOUTS:
+        paste(canvas, without_digits(rng, kind, things, *shape), 0, 0)
+        return canvas, boxes
+    left = top = lowest = 0
     while True:
-        kind, boxes = choose(rng, KINDS), []
-        if kind in LAYOUTS:
-            sheet = LAYOUTS[kind](rng, bank, *smaller(rng, height, width))
-            ink, boxes = view_of(rng, sheet), sheet.boxes
-        else:
-            ink = without_digits(rng, kind, things, height, width)
-        if ink is not None:
-            break
-    canvas = np.zeros(shape, np.uint8)
-    ink = ink[:height, :width]
-    canvas[: ink.shape[0], : ink.shape[1]] = np.clip(FULL * ink, 0, FULL * STRONGEST)
-    return canvas, boxes
+        size = shape if kind == "tight" else smaller(rng, *shape)
+        sheet = LAYOUTS[kind](rng, bank, *size)
+        ink = view_of(rng, sheet)
+        if ink is None:
+            continue
+        if left + ink.shape[1] > shape[1]:
+            left, top, lowest = 0, lowest, 0
+        if top + ink.shape[0] > shape[0] and boxes:
+            return canvas, boxes
+        paste(canvas, ink, left, top)
+        boxes += [
+            (x0 + left, y0 + top, x1 + left, y1 + top, label)
+            for x0, y0, x1, y1, label in sheet.boxes
+        ]
+        if kind != "tight":
+            return canvas, boxes
+        left += ink.shape[1] + APART
+        lowest = max(lowest, top + ink.shape[0] + APART)
+
+
+def paste(canvas: np.ndarray, ink: np.ndarray, left: int, top: int) -> None:
+    place = canvas[top : top + ink.shape[0], left : left + ink.shape[1]]
+    ink = ink[: place.shape[0], : place.shape[1]]
+    place[:] = np.clip(FULL * ink, 0, FULL * STRONGEST)
 
 
 def smaller(rng: Rng, height: int, width: int) -> tuple[int, int]:

@@ -1,0 +1,125 @@
+"""Numbers, rows and sheets: every digit, in reading order."""
+
+import numpy as np
+import pytest
+from pictures import RESOURCES, as_bytes, drawn_seven
+from PIL import Image
+
+from recognition import numbers
+from recognition.detection import Detection
+from recognition.localization import Box
+from recognition.numbers import Digit, rows_of, text_of
+
+NUMBERS = sorted((RESOURCES / "numbers").iterdir())
+
+
+def row_of_sevens(count, width=90, height=140, gap=0):
+    picture = Image.new("RGB", (count * (width + gap), height), "white")
+    for place in range(count):
+        picture.paste(
+            drawn_seven(width=width, height=height), (place * (width + gap), 0)
+        )
+    return picture
+
+
+def sheet_of_sevens(rows, columns, **size):
+    row = row_of_sevens(columns, **size)
+    sheet = Image.new("RGB", (row.width, rows * row.height), "white")
+    for place in range(rows):
+        sheet.paste(row, (0, place * row.height))
+    return sheet
+
+
+def detection(left, top, width=10, height=20):
+    box = (left, top, left + width, top + height)
+    return Detection(box, 0.9, np.eye(10)[7])
+
+
+def digit(label, probability, row=0):
+    rest = np.full(10, (1 - probability) / 9)
+    rest[label] = probability
+    return Digit(rest, Box(0, 0, 1, 1), row)
+
+
+@pytest.mark.parametrize("path", NUMBERS, ids=lambda path: path.stem)
+def test_a_number_is_read(post, path):
+    answer = post(path.read_bytes(), path.name).json
+    assert answer["text"] == path.stem.split("_")[0]
+    assert answer["text"] == "".join(each["class"] for each in answer["digits"])
+
+
+def test_one_digit_is_a_list_of_the_answer_itself(post):
+    answer = post().json
+    best = answer["classification_result"][0]
+    assert answer["digits"] == [{**best, "box": answer["box"]}]
+    assert answer["text"] == best["class"]
+
+
+def test_bare_paper_has_no_digits(post):
+    answer = post(as_bytes(Image.new("RGB", (200, 100), "white"))).json
+    assert (answer["digits"], answer["text"]) == ([], "")
+
+
+def test_boxes_are_in_pixels_of_the_picture_and_in_reading_order(post):
+    answer = post(as_bytes(row_of_sevens(3, gap=60))).json
+    assert answer["text"] == "777"
+    for place, each in enumerate(answer["digits"]):
+        x, y, width, height = each["box"].values()
+        assert place * 150 + 23 == pytest.approx(x, abs=12)
+        assert place * 150 + 68 == pytest.approx(x + width, abs=12)
+        assert pytest.approx((y, y + height), abs=12) == (28, 112)
+
+
+def test_rows_are_separated_by_newlines(post):
+    answer = post(as_bytes(sheet_of_sevens(3, 4))).json
+    assert answer["text"] == "7777\n7777\n7777"
+
+
+def test_light_digits_on_a_dark_ground_are_read(post):
+    picture = Image.eval(row_of_sevens(4), lambda level: 255 - level)
+    assert post(as_bytes(picture)).json["text"] == "7777"
+
+
+def test_small_digits_on_a_large_sheet_are_read_from_more_pixels(post):
+    sheet = Image.new("RGB", (2400, 1600), "white")
+    sheet.paste(row_of_sevens(5, width=60, height=90), (300, 300))
+    assert post(as_bytes(sheet)).json["text"] == "77777"
+
+
+def test_of_more_than_200_digits_the_first_are_answered(post):
+    answer = post(as_bytes(sheet_of_sevens(15, 15))).json
+    assert answer["truncated"]
+    assert len(answer["digits"]) == 200
+    assert "truncated" not in post().json
+
+
+def test_the_single_answer_is_that_of_one_digit_with_several_too(post):
+    answer = post(as_bytes(row_of_sevens(3))).json
+    assert len(answer["classification_result"]) == 10
+    assert answer["classification_result"][0]["class"] == "7"
+
+
+def test_a_row_may_be_slanted():
+    stair = [detection(15 * place, 6 * place) for place in range(6)]
+    assert rows_of(stair[::-1]) == [stair]
+
+
+def test_digits_below_each_other_are_rows():
+    column = [detection(place % 2, 25 * place) for place in range(4)]
+    assert rows_of(column[::-1]) == [[each] for each in column]
+
+
+def test_a_question_mark_stands_for_what_is_not_legible():
+    digits = [digit(4, 0.9), digit(2, 0.49), digit(1, 0.5, row=1)]
+    assert text_of(digits) == "4?\n1"
+
+
+def test_what_reaches_into_a_crop_is_removed():
+    ink = np.zeros((40, 30), np.float32)
+    ink[8:32, 10:14] = 1
+    alone = ink.copy()
+    ink[15:25, 28:] = 1
+    assert np.array_equal(numbers.without_neighbours(ink), alone)
+    # Not if it is all that there is.
+    ink[8:32, 10:14] = 0
+    assert np.array_equal(numbers.without_neighbours(ink), ink)
