@@ -101,8 +101,8 @@ def label_pictures(paths, output, html):
     """Label pictures: files, and folders with their subfolders (links to folders are
     not followed).
 
-    Prints or writes a row for each, path,class,prob,box,text,error. Ends with status 1 when
-    a picture could not be read.
+    Prints or writes a row for each, path,class,prob,box,text,error. Ends with status 1
+    when a picture could not be read.
     """
     recogniser = current_app.extensions["recogniser"]
     summary, done = Summary(), set()

@@ -190,7 +190,9 @@ class Recogniser:
         self, picture: Picture | None, finding: Finding, answer: Digit
     ) -> list[Digit]:
         if picture and may_show_several(picture, finding, answer):
-            several = read_digits(picture, finding.view, self._detector, self.classify)
+            several = read_digits(
+                picture, finding.view, answer.box, self._detector, self.classify
+            )
             if len(several) > 1:
                 return several
         return [answer] if answer.is_legible else []

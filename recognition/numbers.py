@@ -10,7 +10,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from recognition.decoding import DETAIL_SIDE, Picture, decode_larger
+from recognition.decoding import Picture, decode_larger
 from recognition.detection import (
     Detection,
     Detector,
@@ -38,8 +38,9 @@ SECOND_HEIGHT, NEARLY = 30, (0.75, 1.35)
 # The classifier needs digits of this height, and a picture is decoded once more with at
 # most so many pixels on a side if they are smaller.
 CLASSIFIED_HEIGHT, LARGEST_SIDE = 60, 1_400
-# Where nothing is found, digits may be too small to be seen so far.
-TINY_SIDE = 1_000
+# The least height, in pixels of the first ink map, that digits are taken to have where
+# nothing is found.
+TINY = 8
 
 # A digit's score: the exponents of the probability that it is there, and of which digit
 # it is by detector and classifier. The least score, in all and beside the best.
@@ -104,10 +105,17 @@ def may_show_several(picture: Picture, finding: Finding, answer: Digit) -> bool:
 
 
 def read_digits(
-    picture: Picture, view: View, detector: Detector, classify: Classify
+    picture: Picture,
+    view: View,
+    likeliest: Box | None,
+    detector: Detector,
+    classify: Classify,
 ) -> list[Digit]:
-    """All digits in reading order; may be some more than MAX_DIGITS."""
-    ink, found = find_digits(picture, view, detector)
+    """All digits in reading order; may be some more than MAX_DIGITS.
+
+    `likeliest`: where a single digit would be.
+    """
+    ink, found = find_digits(picture, view, likeliest, detector)
     scale = max(picture.size) / max(ink.shape)
     digits = []
     for number, row in enumerate(rows_of(found)):
@@ -122,31 +130,26 @@ def read_digits(
 
 
 def find_digits(
-    picture: Picture, view: View, detector: Detector
+    picture: Picture, view: View, likeliest: Box | None, detector: Detector
 ) -> tuple[np.ndarray, list[Detection]]:
     """The ink map that shows the digits well, and where on it they are."""
     ink = detailed_ink(view)
     seen = detector_input(ink)
-    scale = min(np.sqrt(FIRST_PIXELS / ink.size), FIRST_SIDE / max(ink.shape))
-    found = plausible(detector.find(seen, scale))
-    most = min(LARGEST_SIDE, max(picture.size))
-    if not found:
-        larger = min(TINY_SIDE, most)
-        if larger <= max(ink.shape) * scale:
-            return ink, []
-        ink, factor = larger_ink(picture, ink, larger)
-        found = plausible(detector.find(detector_input(ink), 1))
-        return ink, found
-    usual = usual_height(found)
-    longest = min(most, round(DETAIL_SIDE * CLASSIFIED_HEIGHT / usual))
-    factor = 1.0
-    if longest > max(ink.shape):
-        ink, factor = larger_ink(picture, ink, longest)
+    first = min(np.sqrt(FIRST_PIXELS / ink.size), FIRST_SIDE / max(ink.shape))
+    found = plausible(detector.find(seen, first))
+    usual = TINY
+    if found:
+        usual = usual_height(found)
+    elif likeliest:
+        usual = max(TINY, likeliest.height * max(ink.shape) / max(picture.size))
+    second, larger = SECOND_HEIGHT / usual, 1.0
+    longest = min(LARGEST_SIDE, round(max(ink.shape) * CLASSIFIED_HEIGHT / usual))
+    if min(longest, max(picture.size)) > max(ink.shape):
+        ink, larger = larger_ink(picture, ink, longest)
         seen = detector_input(ink)
-    second = SECOND_HEIGHT / usual
-    if NEARLY[0] < second / scale < NEARLY[1]:
-        return ink, [enlarged(each, factor) for each in found]
-    return ink, plausible(detector.find(seen, second / factor))
+    if found and NEARLY[0] < second / first < NEARLY[1]:
+        return ink, [enlarged(each, larger) for each in found]
+    return ink, plausible(detector.find(seen, second / larger))
 
 
 def larger_ink(picture: Picture, ink: np.ndarray, longest: int):

@@ -275,7 +275,7 @@ def write_words(
     rng: Rng, bank: Bank, sheet: Sheet, style: Style, x: float, y: float, tilt: float
 ) -> None:
     words = style._replace(gap=between(rng, -0.12, 0.15))
-    while x < sheet.ink.shape[1]:
+    while bank.letters and x < sheet.ink.shape[1]:
         places = rng.integers(0, len(bank.letters), int(rng.integers(2, 10)))
         left, is_word = x, len(places) > 2
         for place in places:

@@ -38,7 +38,7 @@ from training.evaluate.composed import (
 from training.evaluate.corruptions import CORRUPTIONS, corrupted
 from training.evaluate.empty import RENDERED, empty_sets, rendered
 from training.evaluate.failures import save_failures, save_number_failures
-from training.evaluate.numbers import Number, Reading, numbers_dev, score_of
+from training.evaluate.numbers import Number, Reading, load_numbers, score_of
 from training.evaluate.packaging import VARIANTS, open_picture, repackaged
 from training.evaluate.plots import (
     corruption_plot,
@@ -150,6 +150,18 @@ def score_numbers(ask: Ask, numbers: list[Number], failures: Path | None) -> Non
         row(name, count, f"{score.exact:.2%}", f"{low:.1%} to {high:.1%}", *shares)
         wrong = [reading for reading in readings if not reading.is_exact]
         save_number_failures(wrong, failures, f"numbers {name}")
+
+
+def score_all_numbers(
+    ask: Ask, directory: Path, limit: int | None, failures: Path | None
+) -> None:
+    """Those in the directory, and composed ones if the sets for it are there."""
+    bank = test_bank(directory) if (directory / "mnist").is_dir() else None
+    numbers = load_numbers(directory) + (composed(bank) if bank else [])
+    if numbers:
+        score_numbers(ask, spread(numbers, limit), failures)
+    if bank and bank.letters:
+        score_empty(ask, {"words": spread(words(bank), limit)}, failures)
 
 
 def composed(bank: Bank) -> list[Number]:
@@ -286,10 +298,7 @@ def score(
     if chosen := {name: empty[name] for name in empty if name in names}:
         score_empty(ask, chosen, failures)
     if "numbers" in names:
-        bank = test_bank(arguments.data)
-        numbers = [*numbers_dev(arguments.data), *composed(bank)]
-        score_numbers(ask, spread(numbers, arguments.limit), failures)
-        score_empty(ask, {"words": spread(words(bank), arguments.limit)}, failures)
+        score_all_numbers(ask, arguments.data, arguments.limit, failures)
     if "corruptions" in names:
         for name in first_there(MNIST, digits):
             samples = spread(digits[name], None if arguments.full else CORRUPTED)

@@ -86,6 +86,11 @@ def true_count(reading: Reading) -> int:
     return len(flat(reading.number.text))
 
 
+def load_numbers(directory: Path) -> list[Number]:
+    """What the directory has of them."""
+    return [*numbers_dev(directory), *named_numbers(directory)]
+
+
 def numbers_dev(directory: Path) -> list[Number]:
     """The development set; empty if it is not in the directory."""
     file = directory / "numbers_dev.zip"
@@ -102,6 +107,14 @@ def numbers_dev(directory: Path) -> list[Number]:
             )
             for row in rows
         ]
+
+
+def named_numbers(directory: Path) -> list[Number]:
+    """The pictures of its folder `numbers`, NUMBER_anything.jpg."""
+    return [
+        Number(path.read_bytes(), path.stem.split("_")[0], "numbers")
+        for path in sorted((directory / "numbers").glob("*.jpg"))
+    ]
 
 
 def group_of(name: str) -> str:
