@@ -169,33 +169,39 @@ class Recogniser:
         return run(self.stages, self.open(data, max_pixels))
 
     def predict(self, prepared: Prepared) -> Recognition:
-        probabilities = self.classify(prepared.first.input.pixels)
-        clearest = prepared.first
-        # Ink may have been taken for paper, or shade for ink.
-        is_sure = probabilities.max() >= CONFIDENCE_THRESHOLD
-        if others := [] if is_sure else list(prepared.others):
-            found = [prepared.first, *others]
-            unsure = [self.classify(each.input.pixels) for each in others]
-            answers = np.array([probabilities, *unsure])
-            probabilities = pool(answers)
-            clearest = found[answers[:, probabilities.argmax()].argmax()]
+        probabilities, clearest = self._single(prepared)
         pixels, box = clearest.input
-        digits = self._digits(prepared.picture, clearest, Digit(probabilities, box))
+        answer = Digit(probabilities, box)
+        digits = self._several(prepared, clearest, answer) or [answer]
+        if len(digits) == 1 and not answer.is_legible:
+            digits = []
         shown, is_truncated = digits[:MAX_DIGITS], len(digits) > MAX_DIGITS
         return Recognition(
             probabilities, pixels, box, prepared.format, shown, is_truncated
         )
 
-    def _digits(
-        self, picture: Picture | None, finding: Finding, answer: Digit
+    def _single(self, prepared: Prepared) -> tuple[np.ndarray, Finding]:
+        """The probabilities of one digit, and where it is seen most clearly."""
+        first = prepared.first
+        probabilities = self.classify(first.input.pixels)
+        # Ink may have been taken for paper, or shade for ink.
+        is_sure = probabilities.max() >= CONFIDENCE_THRESHOLD
+        if not (others := [] if is_sure else list(prepared.others)):
+            return probabilities, first
+        found = [first, *others]
+        unsure = [self.classify(each.input.pixels) for each in others]
+        answers = np.array([probabilities, *unsure])
+        probabilities = pool(answers)
+        return probabilities, found[answers[:, probabilities.argmax()].argmax()]
+
+    def _several(
+        self, prepared: Prepared, clearest: Finding, answer: Digit
     ) -> list[Digit]:
-        if picture and may_show_several(picture, finding, answer):
-            several = read_digits(
-                picture, finding.view, answer.box, self._detector, self.classify
-            )
-            if len(several) > 1:
-                return several
-        return [answer] if answer.is_legible else []
+        picture, first = prepared.picture, prepared.first
+        if not picture or not may_show_several(picture, first, answer):
+            return []
+        views = [first.view] + [clearest.view] * (clearest.view is not first.view)
+        return read_digits(picture, views, answer, self._detector, self.classify)
 
     def classify(self, pixels: np.ndarray) -> np.ndarray:
         """A model's input, float32 (height, width, channels) in [0, 1] → the

@@ -4,13 +4,13 @@ The detector says where digits are, at two sizes of the picture; the model that 
 single digits says which, and whether it is one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from recognition.decoding import Picture, decode_larger
+from recognition.decoding import DETAIL_SIDE, Picture, Size, decode_larger
 from recognition.detection import (
     Detection,
     Detector,
@@ -41,6 +41,10 @@ CLASSIFIED_HEIGHT, LARGEST_SIDE = 60, 1_400
 # The least height, in pixels of the first ink map, that digits are taken to have where
 # nothing is found.
 TINY = 8
+
+# A picture whose sides have a larger ratio than this is a strip: its light is estimated
+# in parts of such a ratio, and its shorter side has so many pixels if it can.
+STRIP_RATIO, STRIP_SIDE = 4, 90
 
 # A digit's score: the exponents of the probability that it is there, and of which digit
 # it is by detector and classifier. The least score, in all and beside the best.
@@ -106,24 +110,43 @@ def may_show_several(picture: Picture, finding: Finding, answer: Digit) -> bool:
 
 def read_digits(
     picture: Picture,
-    view: View,
-    likeliest: Box | None,
+    views: Iterable[View],
+    answer: Digit,
     detector: Detector,
     classify: Classify,
 ) -> list[Digit]:
-    """All digits in reading order; may be some more than MAX_DIGITS.
+    """All digits in reading order, some more than MAX_DIGITS at most; none unless there
+    are several.
 
-    `likeliest`: where a single digit would be.
+    `views`: tried until there are; `answer`: that of a single digit.
     """
-    ink, found = find_digits(picture, view, likeliest, detector)
-    scale = max(picture.size) / max(ink.shape)
-    digits = []
+    for view in views:
+        ink, found = find_digits(picture, view, answer.box, detector)
+        digits = read_found(ink, found, picture.size, classify)
+        if len(digits) > 1:
+            is_clutter = answer.probabilities.max() >= SURE and answer.box
+            if is_clutter and not any(is_centred_in(answer.box, d.box) for d in digits):
+                return []
+            return digits
+    return []
+
+
+def is_centred_in(outer: Box, inner: Box) -> bool:
+    x, y = inner.x + inner.width / 2 - outer.x, inner.y + inner.height / 2 - outer.y
+    return 0 <= x <= outer.width and 0 <= y <= outer.height
+
+
+def read_found(
+    ink: np.ndarray, found: list[Detection], size: Size, classify: Classify
+) -> list[Digit]:
+    scale = max(size) / max(ink.shape)
+    digits: list[Digit] = []
     for number, row in enumerate(rows_of(found)):
         for detection in row:
-            digit = read_digit(ink, detection, classify)
-            if digit is not None:
-                box = as_box(detection, scale, picture.size)
-                digits.append(Digit(digit, box, number))
+            probabilities = read_digit(ink, detection, classify)
+            if probabilities is not None:
+                box = as_box(detection, scale, size)
+                digits.append(Digit(probabilities, box, number))
         if len(digits) > MAX_DIGITS:
             break
     return digits
@@ -133,7 +156,8 @@ def find_digits(
     picture: Picture, view: View, likeliest: Box | None, detector: Detector
 ) -> tuple[np.ndarray, list[Detection]]:
     """The ink map that shows the digits well, and where on it they are."""
-    ink = detailed_ink(view)
+    is_strip = max(picture.size) > STRIP_RATIO * min(picture.size)
+    ink = strip_ink(picture) if is_strip else detailed_ink(view)
     seen = detector_input(ink)
     first = min(np.sqrt(FIRST_PIXELS / ink.size), FIRST_SIDE / max(ink.shape))
     found = plausible(detector.find(seen, first))
@@ -144,19 +168,25 @@ def find_digits(
         usual = max(TINY, likeliest.height * max(ink.shape) / max(picture.size))
     second, larger = SECOND_HEIGHT / usual, 1.0
     longest = min(LARGEST_SIDE, round(max(ink.shape) * CLASSIFIED_HEIGHT / usual))
-    if min(longest, max(picture.size)) > max(ink.shape):
-        ink, larger = larger_ink(picture, ink, longest)
+    if not is_strip and min(longest, max(picture.size)) > max(ink.shape):
+        pixels = decode_larger(picture, longest)
+        larger = max(pixels.shape) / max(ink.shape)
+        ink = detailed_ink(next(candidate_views(pixels)))
         seen = detector_input(ink)
     if found and NEARLY[0] < second / first < NEARLY[1]:
         return ink, [enlarged(each, larger) for each in found]
     return ink, plausible(detector.find(seen, second / larger))
 
 
-def larger_ink(picture: Picture, ink: np.ndarray, longest: int):
-    """The ink of the picture decoded again, and how much larger it is."""
+def strip_ink(picture: Picture) -> np.ndarray:
+    """The ink map of a long strip, estimated in parts that are not so long."""
+    ratio = max(picture.size) / min(picture.size)
+    longest = min(LARGEST_SIDE, max(DETAIL_SIDE, round(STRIP_SIDE * ratio)))
     pixels = decode_larger(picture, longest)
-    larger = detailed_ink(next(candidate_views(pixels)))
-    return larger, max(larger.shape) / max(ink.shape)
+    axis = int(pixels.shape[1] > pixels.shape[0])
+    parts = np.array_split(pixels, int(np.ceil(ratio / STRIP_RATIO)), axis)
+    inks = [detailed_ink(next(candidate_views(part))) for part in parts]
+    return np.concatenate(inks, axis)
 
 
 def usual_height(found: list[Detection]) -> float:
@@ -214,7 +244,7 @@ def without_neighbours(ink: np.ndarray) -> np.ndarray:
     return np.where(around, np.float32(0), ink)
 
 
-def as_box(detection: Detection, scale: float, size: tuple[int, int]) -> Box:
+def as_box(detection: Detection, scale: float, size: Size) -> Box:
     """A detection in pixels of the upright picture."""
     left, top, right, bottom = (scale * side for side in detection.box)
     x, y = min(round(left), size[0] - 1), min(round(top), size[1] - 1)
