@@ -34,7 +34,7 @@ RIVAL_SHARE, WIDE_RATIO, SURE, SMALLEST_PICTURE = 0.003, 1.0, 0.9, 36
 # The first look is at about so many pixels, at most so many on a side; the second at
 # the size at which a usual digit is so high, unless it was nearly so already.
 FIRST_PIXELS, FIRST_SIDE = 208 * 208, 640
-SECOND_HEIGHT, NEARLY = 30, (0.75, 1.35)
+SECOND_HEIGHT, NEARLY = 36, (0.75, 1.35)
 # The classifier needs digits of this height, and a picture is decoded once more with at
 # most so many pixels on a side if they are smaller.
 CLASSIFIED_HEIGHT, LARGEST_SIDE = 60, 1_400
@@ -42,14 +42,20 @@ CLASSIFIED_HEIGHT, LARGEST_SIDE = 60, 1_400
 # nothing is found.
 TINY = 8
 
+# If a single digit was read surely, one of several must be within its box and have more
+# than this share of its height.
+MOST_OF_HEIGHT = 0.6
+
 # A picture whose sides have a larger ratio than this is a strip: its light is estimated
 # in parts of such a ratio, and its shorter side has so many pixels if it can.
 STRIP_RATIO, STRIP_SIDE = 4, 90
 
 # A digit's score: the exponents of the probability that it is there, and of which digit
-# it is by detector and classifier. The least score, in all and beside the best.
-THERE_WEIGHT, DIGIT_WEIGHT = 0.6, 0.2
-LEAST_SCORE, LEAST_SHARE = 0.4, 0.5
+# it is by detector and classifier; the least score of a digit, and of the best of all:
+# letters and textures resemble some digit a little. Detections that are less likely
+# than such a share of the best are left out before.
+THERE_WEIGHT, DIGIT_WEIGHT = 0.6, 0.35
+LEAST_SCORE, CLEAR_SCORE, LEAST_SHARE = 0.35, 0.6, 0.3
 # Which digit: the weights of detector and classifier in a logarithmic opinion pool, and
 # the floor by which neither rules a digit out.
 DETECTOR_WEIGHT, CLASSIFIER_WEIGHT, FLOOR = 0.4, 0.6, 1e-3
@@ -60,9 +66,9 @@ LOWEST, HIGHEST = 0.35, 2.6
 # above this share of the strongest is a stroke, and one that touches the border of the
 # crop and has less than this share of the largest one's pixels is a neighbour's.
 CROP_MARGIN, STROKE_INK, STRONGEST, NEIGHBOUR_SHARE = 0.06, 0.35, 0.97, 0.35
-# A digit continues a row if the last one of it shares this much of its height, less by
-# this much for each usual height between them.
-SHARED_HEIGHT, LESS_PER_GAP = 0.35, 0.04
+# A digit continues a row if one of the last ones of it shares this much of its height,
+# less by this much for each usual height between them.
+RECENT, SHARED_HEIGHT, LESS_PER_GAP = 3, 0.15, 0.04
 
 Classify = Callable[[np.ndarray], np.ndarray]
 
@@ -124,32 +130,40 @@ def read_digits(
         ink, found = find_digits(picture, view, answer.box, detector)
         digits = read_found(ink, found, picture.size, classify)
         if len(digits) > 1:
-            is_clutter = answer.probabilities.max() >= SURE and answer.box
-            if is_clutter and not any(is_centred_in(answer.box, d.box) for d in digits):
-                return []
-            return digits
+            return digits if includes(digits, answer, picture.size) else []
     return []
 
 
-def is_centred_in(outer: Box, inner: Box) -> bool:
-    x, y = inner.x + inner.width / 2 - outer.x, inner.y + inner.height / 2 - outer.y
-    return 0 <= x <= outer.width and 0 <= y <= outer.height
+def includes(digits: list[Digit], answer: Digit, size: Size) -> bool:
+    """Whether a sure answer is among them: else they are small things around it."""
+    if answer.probabilities.max() < SURE:
+        return True
+    whole = answer.box or Box(0, 0, *size)
+    return any(is_most_of(whole, digit.box) for digit in digits)
+
+
+def is_most_of(whole: Box, part: Box) -> bool:
+    x, y = part.x + part.width / 2 - whole.x, part.y + part.height / 2 - whole.y
+    is_within = 0 <= x <= whole.width and 0 <= y <= whole.height
+    return is_within and part.height > MOST_OF_HEIGHT * whole.height
 
 
 def read_found(
     ink: np.ndarray, found: list[Detection], size: Size, classify: Classify
 ) -> list[Digit]:
+    """Those of the detections that are digits; none if no one is clear."""
     scale = max(size) / max(ink.shape)
-    digits: list[Digit] = []
+    digits, best = [], 0.0
     for number, row in enumerate(rows_of(found)):
         for detection in row:
-            probabilities = read_digit(ink, detection, classify)
-            if probabilities is not None:
+            probabilities, score = read_digit(ink, detection, classify)
+            if score > LEAST_SCORE:
                 box = as_box(detection, scale, size)
                 digits.append(Digit(probabilities, box, number))
+                best = max(best, score)
         if len(digits) > MAX_DIGITS:
             break
-    return digits
+    return digits if best > CLEAR_SCORE else []
 
 
 def find_digits(
@@ -209,8 +223,8 @@ def enlarged(detection: Detection, factor: float) -> Detection:
 
 def read_digit(
     ink: np.ndarray, detection: Detection, classify: Classify
-) -> np.ndarray | None:
-    """The probabilities (10,), or None if it is rather no digit."""
+) -> tuple[np.ndarray, float]:
+    """The probabilities (10,), and how certain it is that there is a digit."""
     by_classifier = classify(normalise(without_neighbours(crop(ink, detection))))
     by_detector = detection.probabilities
     product = np.maximum(by_detector, FLOOR) ** DETECTOR_WEIGHT
@@ -218,7 +232,7 @@ def read_digit(
     digit = product.argmax()
     score = detection.centre**THERE_WEIGHT
     score *= (by_detector[digit] * by_classifier[digit]) ** DIGIT_WEIGHT
-    return product / product.sum() if score > LEAST_SCORE else None
+    return product / product.sum(), score
 
 
 def crop(ink: np.ndarray, detection: Detection) -> np.ndarray:
@@ -261,7 +275,10 @@ def rows_of(found: list[Detection]) -> list[list[Detection]]:
     rows: list[list[Detection]] = []
     usual = usual_height(found) if found else 0
     for detection in sorted(found, key=lambda each: each.box[0]):
-        overlaps = [continuation(row[-1].box, detection.box, usual) for row in rows]
+        overlaps = [
+            max(continuation(last.box, detection.box, usual) for last in row[-RECENT:])
+            for row in rows
+        ]
         best = max(overlaps, default=0)
         if best > SHARED_HEIGHT:
             rows[overlaps.index(best)].append(detection)
