@@ -154,6 +154,16 @@ def predict():
         ],
         "image_url": image_url,
         "box": recognition.box and recognition.box._asdict(),
+        "digits": [
+            {
+                "class": CLASS[digit.label],
+                "prob": digit.percent,
+                "box": digit.box and digit.box._asdict(),
+            }
+            for digit in recognition.digits
+        ],
+        "text": recognition.text,
+        **({"truncated": True} if recognition.is_truncated else {}),
     }
     if shows_input:
         data = b64encode(recognition.input_png()).decode()

@@ -60,7 +60,7 @@ b { font-size: 1.4rem }
 small { display: block }
 </style>
 """
-HEADER = "path,class,prob,box,error\n"
+HEADER = "path,class,prob,box,text,error\n"
 
 
 class Row(NamedTuple):
@@ -70,6 +70,7 @@ class Row(NamedTuple):
     label: str = ""
     percent: str = ""
     box: str = ""
+    text: str = ""
     error: str = ""
 
     def certainty(self) -> float:
@@ -102,8 +103,8 @@ def label_pictures(paths, output, html):
     """Label pictures: files, and folders with their subfolders (links to folders are
     not followed).
 
-    Prints or writes a row for each, path,class,prob,box,error. Ends with status 1 when
-    a picture could not be read.
+    Prints or writes a row for each, path,class,prob,box,text,error. Ends with status 1
+    when a picture could not be read.
     """
     recogniser = current_app.extensions["recogniser"]
     summary, done = Summary(), set()
@@ -184,7 +185,8 @@ def label(recogniser: "BatchingRecogniser", path: str) -> Row:
     except InvalidImage as error:
         return Row(path, error=str(error))  # written to be shown, as over HTTP
     digit, percent = answer.ranking()[0]
-    return Row(path, str(digit), f"{percent:.2f}", " ".join(map(str, answer.box or ())))
+    box = " ".join(map(str, answer.box or ()))
+    return Row(path, str(digit), f"{percent:.2f}", box, answer.text)
 
 
 def in_order(pool: Executor, function: Callable, items: Iterable) -> Iterator:

@@ -95,12 +95,13 @@ class TooLarge(InvalidImage):
 class OpenedImage(NamedTuple):
     """A picture of which only the header was read; `size` is width, height as stored.
 
-    `format` is "JPEG" or "PNG".
+    `format` is "JPEG" or "PNG"; `data` is the whole file.
     """
 
     image: Image.Image
     size: Size
     format: str
+    data: bytes
 
     @property
     def decoded_pixels(self) -> int:
@@ -113,12 +114,14 @@ class OpenedImage(NamedTuple):
 
 class Picture(NamedTuple):
     """`pixels`: upright, uint8 (height, width) or (height, width, 3), a side at most
-    DETAIL_SIDE; `size`: the upright width and height before that reduction.
+    DETAIL_SIDE; `size`: the upright width and height before that reduction; `source`:
+    what it was decoded from.
     """
 
     pixels: np.ndarray
     size: Size
     format: str
+    source: OpenedImage
 
 
 def extension_of(filename: str) -> str:
@@ -169,18 +172,38 @@ def open_image(
         # A JPEG can be decoded to a fraction of its size in far less time.
         image.draft(None, decoded_size(size))
     # Phones put several JPEGs into one file (MPO); the first is the photo.
-    return OpenedImage(image, size, "PNG" if image.format == "PNG" else "JPEG")
+    picture_format = "PNG" if image.format == "PNG" else "JPEG"
+    return OpenedImage(image, size, picture_format, data)
 
 
 def decode_opened(opened: OpenedImage) -> Picture:
     """Raises InvalidImage."""
-    image, size, picture_format = opened
+    image, size, picture_format, _ = opened
     with damage_refused():
-        image.load()
-        orientation = orientation_of(image)
-        pixels = upright(opaque(reduced_samples(image)), orientation)
+        pixels, orientation = upright_pixels(image, DETAIL_SIDE)
     size = size[::-1] if orientation in TURNED else size
-    return Picture(pixels, size, picture_format)
+    return Picture(pixels, size, picture_format, opened)
+
+
+def decode_larger(picture: Picture, longest: int) -> np.ndarray:
+    """A picture's pixels once more, with a side of so many pixels if it had them.
+
+    Raises InvalidImage.
+    """
+    image, size, _, data = picture.source
+    with damage_refused():
+        if image.size != size:
+            # It was decoded to a fraction of its size.
+            image = Image.open(BytesIO(data), formats=("JPEG", "PNG"))
+            image.draft(None, fraction_of(size, longest))
+        return upright_pixels(image, longest)[0]
+
+
+def upright_pixels(image: Image.Image, longest: int) -> tuple[np.ndarray, object]:
+    """At most `longest` pixels long, and the orientation that the file states."""
+    image.load()
+    orientation = orientation_of(image)
+    return upright(opaque(reduced_samples(image, longest)), orientation), orientation
 
 
 def decode_resized(opened: OpenedImage, size: Size, mode: str) -> np.ndarray:
@@ -237,9 +260,9 @@ def extension_hint(extension: str, data: bytes) -> str:
     return f"Allowed: {allowed}; {found}. {content}".strip()
 
 
-def fraction_of(size: Size) -> Size:
-    """The size that a JPEG of this size is decoded to."""
-    factor = next((f for f in (8, 4, 2) if max(size) >= f * DETAIL_SIDE), 1)
+def fraction_of(size: Size, longest: int = DETAIL_SIDE) -> Size:
+    """The size that a JPEG of this size is decoded to, not below `longest` pixels."""
+    factor = next((f for f in (8, 4, 2) if max(size) >= f * longest), 1)
     return max(size[0] // factor, 1), max(size[1] // factor, 1)
 
 
@@ -297,18 +320,18 @@ def upright(pixels: np.ndarray, orientation: object) -> np.ndarray:
     return np.ascontiguousarray(pixels)
 
 
-def reduced_samples(image: Image.Image) -> np.ndarray:
-    """The samples of an image, at most DETAIL_SIDE long; a large one strip by strip."""
-    factor = max(image.size) // WHOLE_SIDE
+def reduced_samples(image: Image.Image, longest: int) -> np.ndarray:
+    """The samples of an image, at most so long; a large one strip by strip."""
+    factor = max(image.size) // max(WHOLE_SIDE, longest)
     if factor < 2:
-        return reduce(samples(image), DETAIL_SIDE)
+        return reduce(samples(image), longest)
     width, height = image.size
     rows, strips = factor * STRIP_ROWS, []
     for top in range(0, height, rows):
         strip = samples(image.crop((0, top, width, min(top + rows, height))))
         size = max(1, width // factor), max(1, len(strip) // factor)
         strips.append(cv2.resize(strip, size, interpolation=cv2.INTER_AREA))
-    return reduce(np.concatenate(strips), DETAIL_SIDE)
+    return reduce(np.concatenate(strips), longest)
 
 
 def samples(image: Image.Image) -> np.ndarray:

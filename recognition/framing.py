@@ -18,7 +18,7 @@ from recognition.illumination import (
     quantile,
     stroke_width,
 )
-from recognition.localization import Box, find_digit
+from recognition.localization import Box, find_likeliest
 
 INPUT_WIDTH, INPUT_HEIGHT = 90, 140
 # The name of the input of models that were trained on what is made here, as ours was.
@@ -42,6 +42,17 @@ LEAST_BLACK = 0.05
 MOST_WHITE = 0.5
 
 
+class Finding(NamedTuple):
+    """A digit found in a view, as the model's input.
+
+    `rival`: the best score of what is beside it, as a share of its own.
+    """
+
+    view: View
+    rival: float
+    input: "ModelInput"
+
+
 class ModelInput(NamedTuple):
     """`pixels`: float32 (140, 90, 3) in [0, 1], ink dark; `box`: where in the picture
     that is, None for the whole of it.
@@ -51,31 +62,41 @@ class ModelInput(NamedTuple):
     box: Box | None
 
 
-def model_inputs(picture: Picture) -> Iterator[ModelInput]:
+def findings(picture: Picture) -> Iterator[Finding]:
     """The likeliest input with its box in the upright picture, then other views of it:
     with other ink, in negative, and whole.
     """
     height, width = picture.pixels.shape[:2]
     scale = picture.size[0] / width, picture.size[1] / height
-    for pixels, box in array_inputs(picture.pixels):
-        yield ModelInput(pixels, box and scale_box(box, *scale, picture.size))
+    for finding in array_findings(picture.pixels):
+        pixels, box = finding.input
+        box = box and scale_box(box, *scale, picture.size)
+        yield finding._replace(input=ModelInput(pixels, box))
 
 
 def array_inputs(pixels: np.ndarray) -> Iterator[ModelInput]:
-    """The same for uint8 (height, width[, 3]), a side at most DETAIL_SIDE."""
+    """The inputs alone, of uint8 (height, width[, 3]), a side at most DETAIL_SIDE."""
+    return (finding.input for finding in array_findings(pixels))
+
+
+def array_findings(pixels: np.ndarray) -> Iterator[Finding]:
     views = candidate_views(pixels)
     likeliest = next(views)
-    yield frame_digit(likeliest)
-    yield from map(frame_digit, views)
-    yield ModelInput(normalise(likeliest.ink), None)
+    yield find(likeliest)
+    yield from map(find, views)
+    yield Finding(likeliest, 0, ModelInput(normalise(likeliest.ink), None))
 
 
-def frame_digit(view: View) -> ModelInput:
-    """Find the digit on the small ink map, and frame it as the larger picture shows it.
+def find(view: View) -> Finding:
+    found, rival = find_likeliest(view.ink)
+    return Finding(view, rival, frame_digit(view, found))
+
+
+def frame_digit(view: View, found: Box | None) -> ModelInput:
+    """Frame what was found on the small ink map as the larger picture shows it.
 
     The box is in pixels of the latter.
     """
-    found = find_digit(view.ink)
     if found is None:
         return ModelInput(normalise(view.ink), None)
     if view.grey.shape == view.ink.shape:

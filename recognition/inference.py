@@ -17,12 +17,14 @@ from recognition.decoding import (
     open_image,
     to_uint8,
 )
+from recognition.detection import Detector
 from recognition.framing import (
     INPUT_HEIGHT,
     INPUT_WIDTH,
     PREPARED_INK,
+    Finding,
     ModelInput,
-    model_inputs,
+    findings,
 )
 from recognition.localization import Box
 from recognition.model import (
@@ -30,6 +32,13 @@ from recognition.model import (
     are_probabilities,
     choose_forward_pass,
     keras,
+)
+from recognition.numbers import (
+    MAX_DIGITS,
+    Digit,
+    may_show_several,
+    read_digits,
+    text_of,
 )
 from recognition.samples import as_png, sample_picture, trial_pictures
 
@@ -52,23 +61,34 @@ SAMPLE_PIXELS = 10**6
 
 
 class Prepared(NamedTuple):
-    """A picture as the likeliest input of the model, and other views of it."""
+    """A picture as the likeliest input of the model, and other views of it.
 
-    first: ModelInput
-    others: Iterator[ModelInput]
+    `picture` is None if the model is not one for prepared ink.
+    """
+
+    first: Finding
+    others: Iterator[Finding]
     format: str
+    picture: Picture | None
 
 
 class Recognition(NamedTuple):
     """`probabilities`: float (10,); `pixels`: the model's input that shows the digit
     most clearly, float32 (height, width, channels); `box`: where in the upright picture
-    that is, None for the whole of it; `format`: "JPEG" or "PNG".
+    that is, None for the whole of it; `format`: "JPEG" or "PNG"; `digits`: all of the
+    picture in reading order; `is_truncated`: whether it shows more than these.
     """
 
     probabilities: np.ndarray
     pixels: np.ndarray
     box: Box | None
     format: str
+    digits: list[Digit]
+    is_truncated: bool = False
+
+    @property
+    def text(self) -> str:
+        return text_of(self.digits)
 
     def ranking(self) -> list[tuple[int, float]]:
         """Each digit and its probability in percent, the most probable first."""
@@ -110,15 +130,16 @@ def preparation_of(model: keras.Model) -> Preparation:
 
 
 def prepare(picture: Picture) -> Prepared:
-    inputs = model_inputs(picture)
-    return Prepared(next(inputs), inputs, picture.format)
+    found = findings(picture)
+    return Prepared(next(found), found, picture.format, picture)
 
 
 def prepare_resized(opened: OpenedImage, size: Size, channels: int) -> Prepared:
     """The whole picture at a size (width, height). Raises InvalidImage."""
     pixels = decode_resized(opened, size, "L" if channels == 1 else "RGB")
     scaled = pixels.reshape(*size[::-1], channels) / np.float32(255)
-    return Prepared(ModelInput(scaled, None), iter(()), opened.format)
+    whole = Finding(None, 0, ModelInput(scaled, None))
+    return Prepared(whole, iter(()), opened.format, None)
 
 
 class Recogniser:
@@ -132,9 +153,10 @@ class Recogniser:
         self.stages = (*self.preparation.stages, self.predict)
         # A forward pass may take only one picture at a time.
         self._lock = threading.Lock()
+        self._detector = Detector()
         pictures = [self.open(data, SAMPLE_PIXELS) for data in trial_pictures()]
         prepared = [run(self.preparation.stages, opened) for opened in pictures]
-        inputs = np.stack([each.first.pixels for each in prepared])
+        inputs = np.stack([each.first.input.pixels for each in prepared])
         self.forward_pass, self._forward = choose_forward_pass(
             model, inputs, self.preparation.tolerance
         )
@@ -153,16 +175,39 @@ class Recogniser:
         return run(self.stages, self.open(data, max_pixels))
 
     def predict(self, prepared: Prepared) -> Recognition:
-        probabilities, clearest = self.classify(prepared.first.pixels), prepared.first
+        probabilities, clearest = self._single(prepared)
+        pixels, box = clearest.input
+        answer = Digit(probabilities, box)
+        digits = self._several(prepared, clearest, answer) or [answer]
+        if len(digits) == 1 and not answer.is_legible:
+            digits = []
+        shown, is_truncated = digits[:MAX_DIGITS], len(digits) > MAX_DIGITS
+        return Recognition(
+            probabilities, pixels, box, prepared.format, shown, is_truncated
+        )
+
+    def _single(self, prepared: Prepared) -> tuple[np.ndarray, Finding]:
+        """The probabilities of one digit, and where it is seen most clearly."""
+        first = prepared.first
+        probabilities = self.classify(first.input.pixels)
         # Ink may have been taken for paper, or shade for ink.
         is_sure = probabilities.max() >= CONFIDENCE_THRESHOLD
-        if others := [] if is_sure else list(prepared.others):
-            inputs = [prepared.first, *others]
-            unsure = [self.classify(each.pixels) for each in others]
-            answers = np.array([probabilities, *unsure])
-            probabilities = pool(answers)
-            clearest = inputs[answers[:, probabilities.argmax()].argmax()]
-        return Recognition(probabilities, *clearest, prepared.format)
+        if not (others := [] if is_sure else list(prepared.others)):
+            return probabilities, first
+        found = [first, *others]
+        unsure = [self.classify(each.input.pixels) for each in others]
+        answers = np.array([probabilities, *unsure])
+        probabilities = pool(answers)
+        return probabilities, found[answers[:, probabilities.argmax()].argmax()]
+
+    def _several(
+        self, prepared: Prepared, clearest: Finding, answer: Digit
+    ) -> list[Digit]:
+        picture, first = prepared.picture, prepared.first
+        if not picture or not may_show_several(picture, first, answer):
+            return []
+        views = [first.view] + [clearest.view] * (clearest.view is not first.view)
+        return read_digits(picture, views, answer, self._detector, self.classify)
 
     def classify(self, pixels: np.ndarray) -> np.ndarray:
         """A model's input, float32 (height, width, channels) in [0, 1] → the

@@ -84,13 +84,20 @@ class Component(NamedTuple):
 
 def find_digit(ink: np.ndarray) -> Box | None:
     """The likeliest stroke of an ink map with its loose parts; None on bare paper."""
+    return find_likeliest(ink)[0]
+
+
+def find_likeliest(ink: np.ndarray) -> tuple[Box | None, float]:
+    """The same, and the best score of what is beside that stroke, over its own."""
     components = find_components(ink)
     components = [c for c in components if not is_frame(c, *ink.shape)] or components
     components = [c for c in components if c.area < PAGE_SHARE * ink.size]
     scores = [score(component, *ink.shape) for component in components]
-    if max(scores, default=0) == 0:
-        return None
-    digit = components.pop(scores.index(max(scores)))
+    best = max(scores, default=0)
+    if best == 0:
+        return None, 0.0
+    digit = components.pop(scores.index(best))
+    beside = [part for part in components if is_beside(part, digit)]
     while parts := [part for part in components if is_loose_part(part, digit)]:
         components = [part for part in components if part not in parts]
         digit = digit._replace(
@@ -99,7 +106,8 @@ def find_digit(ink: np.ndarray) -> Box | None:
             right=max(digit.right, *(part.right for part in parts)),
             bottom=max(digit.bottom, *(part.bottom for part in parts)),
         )
-    return Box(digit.left, digit.top, digit.width, digit.height)
+    rival = max((score(part, *ink.shape) for part in beside), default=0)
+    return Box(digit.left, digit.top, digit.width, digit.height), rival / best
 
 
 def find_components(ink: np.ndarray) -> list[Component]:
@@ -211,6 +219,12 @@ def is_frame(component: Component, height: int, width: int) -> bool:
     is_wide = component.width >= width - FRAME_GAP
     is_tall = component.height >= height - FRAME_GAP
     return is_wide and is_tall and component.interior < FRAME_INTERIOR
+
+
+def is_beside(part: Component, digit: Component) -> bool:
+    """Whether no part of one is above the other, or they are far apart."""
+    is_apart = part.left >= digit.right or part.right <= digit.left
+    return is_apart or not is_loose_part(part, digit)
 
 
 def is_loose_part(part: Component, digit: Component) -> bool:

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parent.parent
 # The tests of the quick ones need no TensorFlow, and are run together.
 QUICK = ("decoding", "illumination", "localization", "framing")
-MODULES = (*QUICK, "inference", "batching")
+MODULES = (*QUICK, "inference", "batching", "detection", "numbers")
 # Of some only the order of magnitude counts; LEAST_CLOSING is made odd.
 FACTOR, FACTORS = 1.3, {"RIDGE": 1e10, "BACKGROUND_MARGIN": 10, "LEAST_CLOSING": 2}
 # Plug-ins take longer to load than the tests to run.

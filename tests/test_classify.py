@@ -67,6 +67,7 @@ def test_answers_are_those_of_the_service(classify, post, folder):
         if not row["error"]:
             best, box = answer["classification_result"][0], answer["box"]
             assert (row["class"], float(row["prob"])) == (best["class"], best["prob"])
+            assert row["text"] == answer["text"]
             assert row["box"] == " ".join(map(str, (box or {}).values()))
 
 

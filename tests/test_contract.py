@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import seven
+from pictures import RESOURCES, seven
 from PIL import Image
 
 import app as service
@@ -100,7 +100,31 @@ def test_probabilities_are_percents_with_two_decimals(post):
 
 
 def test_parts_of_the_answer_come_in_the_order_of_the_contract(post):
-    assert list(post().json) == ["classification_result", "image_url", "box"]
+    assert list(post().json) == [
+        "classification_result",
+        "image_url",
+        "box",
+        "digits",
+        "text",
+    ]
+
+
+def test_one_digit_is_the_only_one_of_its_digits(post):
+    answer = post().json
+    best = answer["classification_result"][0]
+    assert answer["digits"] == [{**best, "box": answer["box"]}]
+    assert answer["text"] == best["class"]
+
+
+def test_every_digit_of_a_number_is_answered_with_its_box(post):
+    picture = (RESOURCES / "numbers" / "19624_guerrantif.jpg").read_bytes()
+    answer = post(picture, "number.jpg").json
+    assert answer["text"] == "19624"
+    assert [digit["class"] for digit in answer["digits"]] == list("19624")
+    lefts = [digit["box"]["x"] for digit in answer["digits"]]
+    assert lefts == sorted(lefts)
+    assert len(answer["classification_result"]) == 10
+    assert "truncated" not in answer
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.JPEG", "a.Png", "a.b.pNg", ".jpg"])

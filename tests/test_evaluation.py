@@ -26,6 +26,7 @@ PHOTO = RESOURCES / "photos_mit" / "5" / "5_101.jpg"
 TITLES = (
     "Digits",
     "Pictures without a digit",
+    "Numbers",
     "Corruptions of MNIST-C, on 3 pictures of mnist_sample",
     "The same first answer in other packaging",
     "Cost of model.keras",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pictures import drawn_seven
 
-from recognition.framing import array_inputs, frame_digit, normalise
+from recognition.framing import array_inputs, find, normalise
 from recognition.illumination import candidate_views
 
 MODEL = Path(__file__).parent.parent / "model.keras"
@@ -40,7 +40,7 @@ def test_the_largest_digit_leaves_paper_on_all_sides(size, shape):
 def test_a_little_paper_around_the_digit_is_shown(side):
     page = np.full((side, side), 255, np.uint8)
     page[10:110, 40:60] = 0
-    rows = dark(frame_digit(next(candidate_views(page))).pixels).any(axis=1)
+    rows = dark(find(next(candidate_views(page))).input.pixels).any(axis=1)
     assert np.count_nonzero(rows) == pytest.approx(116 * 100 / 110, abs=1)
 
 
@@ -50,7 +50,7 @@ def test_a_grey_patch_far_wider_than_the_strokes_is_shade(side, is_drawn):
     page[50:230, 50:150] = 0  # an 8 in strokes of 10 pixels
     page[60:140, 60:140] = page[150:220, 60:140] = 255
     page[145 - side // 2 : 145 + side // 2, 100 - side // 2 : 100 + side // 2] = 130
-    patch = frame_digit(next(candidate_views(page))).pixels[73:76, 45, 0].mean()
+    patch = find(next(candidate_views(page))).input.pixels[73:76, 45, 0].mean()
     assert patch < 0.65 if is_drawn else patch > 0.8
 
 

@@ -6,38 +6,38 @@ from pictures import RESOURCES, seven
 
 import app as service
 from recognition.decoding import decode
-from recognition.framing import ModelInput
+from recognition.framing import Finding, ModelInput
 from recognition.inference import Prepared, pool, prepare
 
 RECOGNISER = service.RECOGNISER.recogniser
 FIVE = RESOURCES / "photos_mit" / "5" / "5_101.jpg"
 
 
-def input_of(data: bytes) -> ModelInput:
+def found_in(data: bytes) -> Finding:
     return prepare(decode(data, 10**8)).first
 
 
-def faded_seven(probability: float) -> ModelInput:
+def faded_seven(probability: float) -> Finding:
     """So faint that the model is just so sure of it."""
-    pixels, low, high = input_of(seven()).pixels, 0.0, 1.0
+    pixels, low, high = found_in(seven()).input.pixels, 0.0, 1.0
     for _ in range(20):
         middle = (low + high) / 2
         faded = 1 - middle * (1 - pixels)
         is_surer = RECOGNISER.classify(faded).max() > probability
         low, high = (low, middle) if is_surer else (middle, high)
-    return ModelInput(faded, None)
+    return Finding(None, 0, ModelInput(faded, None))
 
 
 @pytest.mark.parametrize(("probability", "digit"), [(0.966, 5), (0.974, 7)])
 def test_the_other_views_count_where_the_first_leaves_a_doubt(probability, digit):
-    others = 3 * [input_of(FIVE.read_bytes())]
-    prepared = Prepared(faded_seven(probability), iter(others), "PNG")
+    others = 3 * [found_in(FIVE.read_bytes())]
+    prepared = Prepared(faded_seven(probability), iter(others), "PNG", None)
     answer = RECOGNISER.predict(prepared)
     assert answer.probabilities.argmax() == digit
 
 
 def test_every_input_has_the_shape_that_the_model_takes():
-    assert input_of(seven()).pixels.shape == service.MODEL.input_shape[1:]
+    assert found_in(seven()).input.pixels.shape == service.MODEL.input_shape[1:]
 
 
 def answers(*sevens: float) -> np.ndarray:

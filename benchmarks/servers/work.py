@@ -15,7 +15,7 @@ import onnxruntime
 from PIL import Image
 
 from recognition.decoding import EXTENSIONS, decode
-from recognition.framing import ModelInput, model_inputs
+from recognition.framing import ModelInput, findings
 from settings import MAX_PIXELS
 
 UPLOADS = Path(os.environ["UPLOADS"])
@@ -30,7 +30,7 @@ def usual_preparation(data: bytes) -> tuple[ModelInput, str]:
 
 def our_preparation(data: bytes) -> tuple[ModelInput, str]:
     picture = decode(data, MAX_PIXELS)
-    return next(model_inputs(picture)), picture.format
+    return next(findings(picture)).input, picture.format
 
 
 IS_OURS = os.environ["PREPARATION"] == "our"

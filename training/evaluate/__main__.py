@@ -1,9 +1,10 @@
 """Score model.keras: python -m training.evaluate --data DIR [--sets NAME …]
 
 Every picture goes as bytes through the functions that answer a request. Prints Markdown
-tables: the sets, pictures without a digit, the corruptions of MNIST-C, other packaging,
-the cost. What is not in DIR is left out. With --failures it writes contact sheets of
-what was read wrong, with --plots a reliability plot, examples and the corruptions.
+tables: the sets, pictures without a digit, numbers, the corruptions of MNIST-C, other
+packaging, the cost. What is not in DIR is left out. With --failures it writes contact
+sheets of what was read wrong, with --plots a reliability plot, examples and the
+corruptions.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from training.data import Sample, evaluation_sets
+from training.data import NO_DIGIT, Sample, as_picture, evaluation_sets
 from training.evaluate import metrics
 from training.evaluate.answers import (
     MODEL,
@@ -28,9 +29,16 @@ from training.evaluate.answers import (
     as_it_is,
     labels_and_probabilities,
 )
+from training.evaluate.composed import (
+    composed_numbers,
+    composed_words,
+    test_bank,
+    touching_pairs,
+)
 from training.evaluate.corruptions import CORRUPTIONS, corrupted
 from training.evaluate.empty import RENDERED, empty_sets, rendered
-from training.evaluate.failures import save_failures
+from training.evaluate.failures import save_failures, save_number_failures
+from training.evaluate.numbers import Number, Reading, load_numbers, score_of
 from training.evaluate.packaging import VARIANTS, open_picture, repackaged
 from training.evaluate.plots import (
     corruption_plot,
@@ -38,6 +46,7 @@ from training.evaluate.plots import (
     reliability_plot,
     save_plot,
 )
+from training.glyphs import Bank
 
 COVERAGE = 0.95
 CONFUSIONS = 3
@@ -51,7 +60,7 @@ PACKED = (("photos_mit",), MNIST, ("optdigits", "optdigits_sample"))
 # So many pictures of a set; --full corrupts all.
 CORRUPTED, REPACKAGED = 1_000, 1_000
 PASSES, WARM_UP = 300, 30
-TABLES = ("corruptions", "packaging", "cost")
+TABLES = ("numbers", "corruptions", "packaging", "cost")
 
 # `answers` without its pool: samples, title, change.
 Ask = Callable[..., list[Answer]]
@@ -83,7 +92,8 @@ def spread(samples: list[Sample], most: int | None) -> list[Sample]:
 def score_sets(ask: Ask, sets: Sets, failures: Path | None) -> dict[str, list[Answer]]:
     columns = "set", "pictures", "wrong", "right", "95 % interval", "ECE"
     surest = f"right of the surest {100 * COVERAGE:.0f} %"
-    begin_table("Digits", *columns, surest, "most often read as another")
+    columns = *columns, surest, "read as several", "most often read as another"
+    begin_table("Digits", *columns)
     given = {}
     for name, samples in sets.items():
         given[name] = ask(samples, name)
@@ -104,20 +114,70 @@ def digit_cells(given: list[Answer]) -> list[str]:
         f"{low:.1%} to {high:.1%}",
         f"{metrics.calibration_error(*scores):.2%}",
         f"{metrics.accuracy_at(COVERAGE, *scores):.2%}",
+        share(sum(answer.shows_several for answer in given), count),
         ", ".join(f"{true} as {read} ({times})" for (true, read), times in confused),
     ]
 
 
 def score_empty(ask: Ask, sets: Sets, failures: Path | None) -> None:
     columns = (f"best probability above {100 * level:.0f} %" for level in SURE)
+    columns = *columns, "any digit read"
     begin_table("Pictures without a digit", "set", "pictures", *columns)
     for name, samples in sets.items():
         given = ask(
             samples, name, partial(rendered, name) if name in RENDERED else as_it_is
         )
         sure = [sum(answer.best > level for answer in given) for level in SURE]
+        sure.append(sum(answer.shows_digit for answer in given))
         row(name, f"{len(given):,}", *(share(number, len(given)) for number in sure))
         save_failures([a for a in given if a.best > SURE[0]], failures, name)
+
+
+def score_numbers(ask: Ask, numbers: list[Number], failures: Path | None) -> None:
+    columns = "group", "pictures", "exact", "95 % interval", "F1 of the digits"
+    begin_table("Numbers", *columns, "digits wrong, missing or added", "ECE of digits")
+    groups: dict[str, list[Reading]] = {}
+    for answer in ask(numbers, "numbers"):
+        reading = Reading(answer.sample, answer.text, answer.confidences)
+        groups.setdefault(reading.number.group, []).append(reading)
+    for name, readings in groups.items():
+        score, count = score_of(readings), len(readings)
+        low, high = metrics.wilson(score.exact * count, count)
+        best = np.array([each for one in readings for each in one.confidences])
+        right = np.array([each for one in readings for each in one.right()])
+        error = metrics.calibration_error_of(best, right) if len(best) else 0
+        shares = f"{score.f1:.2%}", f"{score.error:.2%}", f"{error:.2%}"
+        row(name, count, f"{score.exact:.2%}", f"{low:.1%} to {high:.1%}", *shares)
+        wrong = [reading for reading in readings if not reading.is_exact]
+        save_number_failures(wrong, failures, f"numbers {name}")
+
+
+def score_all_numbers(
+    ask: Ask, directory: Path, limit: int | None, failures: Path | None
+) -> None:
+    """Those in the directory, and composed ones if the sets for it are there."""
+    bank = test_bank(directory) if (directory / "mnist").is_dir() else None
+    numbers = load_numbers(directory) + (composed(bank) if bank else [])
+    if numbers:
+        score_numbers(ask, spread(numbers, limit), failures)
+    if bank and bank.letters:
+        score_empty(ask, {"words": spread(words(bank), limit)}, failures)
+
+
+def composed(bank: Bank) -> list[Number]:
+    kinds = {"composed": composed_numbers, "touching pairs": touching_pairs}
+    return [
+        Number(as_picture(Sample(picture, NO_DIGIT, kind)).content, text, kind)
+        for kind, compose in kinds.items()
+        for picture, text in compose(bank)
+    ]
+
+
+def words(bank: Bank) -> list[Sample]:
+    return [
+        as_picture(Sample(picture, NO_DIGIT, "words"))
+        for picture in composed_words(bank)
+    ]
 
 
 def score_corruptions(
@@ -237,6 +297,8 @@ def score(
                 save_plot(examples_plot(given[name]), plots, "examples")
     if chosen := {name: empty[name] for name in empty if name in names}:
         score_empty(ask, chosen, failures)
+    if "numbers" in names:
+        score_all_numbers(ask, arguments.data, arguments.limit, failures)
     if "corruptions" in names:
         for name in first_there(MNIST, digits):
             samples = spread(digits[name], None if arguments.full else CORRUPTED)

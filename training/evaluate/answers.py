@@ -11,7 +11,9 @@ from tqdm import tqdm
 
 from recognition.inference import Recogniser
 from recognition.model import load_model
+from recognition.numbers import ILLEGIBLE
 from training.data import Sample
+from training.evaluate.numbers import Number, flat
 
 MODEL_FILE = Path(__file__).parents[2] / "model.keras"
 MODEL = load_model(MODEL_FILE)
@@ -24,8 +26,12 @@ Change = Callable[[bytes, int], bytes]
 
 
 class Answer(NamedTuple):
-    sample: Sample
+    """`text`: all digits of the picture; `confidences`: the probability of each."""
+
+    sample: Sample | Number
     probabilities: np.ndarray
+    text: str
+    confidences: list[float]
 
     @property
     def read_as(self) -> int:
@@ -39,20 +45,33 @@ class Answer(NamedTuple):
     def is_right(self) -> bool:
         return self.read_as == self.sample.label
 
+    @property
+    def shows_digit(self) -> bool:
+        """Whether any digit was read."""
+        return bool(flat(self.text).strip(ILLEGIBLE))
+
+    @property
+    def shows_several(self) -> bool:
+        return len(self.confidences) > 1
+
 
 def as_it_is(data: bytes, _number: int) -> bytes:
     return data
 
 
-def answer(change: Change, sample: Sample, number: int) -> Answer:
+def answer(change: Change, sample: Sample | Number, number: int) -> Answer:
     """The service's answer to the picture after the change."""
     sample = sample._replace(content=change(sample.content, number))
     recognition = RECOGNISER.recognise(sample.content, MAX_PIXELS)
-    return Answer(sample, recognition.probabilities)
+    confidences = [float(digit.probabilities.max()) for digit in recognition.digits]
+    return Answer(sample, recognition.probabilities, recognition.text, confidences)
 
 
 def answers(
-    pool: Executor, samples: list[Sample], title: str, change: Change = as_it_is
+    pool: Executor,
+    samples: list[Sample] | list[Number],
+    title: str,
+    change: Change = as_it_is,
 ) -> list[Answer]:
     jobs = pool.map(
         partial(answer, change), samples, range(len(samples)), chunksize=CHUNK

@@ -9,8 +9,9 @@ from recognition.framing import INPUT_WIDTH
 from recognition.localization import Box
 from training.data import NO_DIGIT
 from training.evaluate.answers import MAX_PIXELS, RECOGNISER, Answer
+from training.evaluate.numbers import Reading
 
-TILE = 150
+TILE, NUMBER_TILE, NUMBER_COLUMNS = 150, 260, 8
 COLUMNS = 12
 SHOWN = 50 * COLUMNS
 
@@ -32,7 +33,7 @@ def contact_sheet(wrong: list[Answer]) -> Image.Image:
     for place, failure in enumerate(shown):
         x, y = place % COLUMNS * width, place // COLUMNS * height
         recognition = RECOGNISER.recognise(failure.sample.content, MAX_PIXELS)
-        sheet.paste(with_box(failure.sample.content, recognition.box), (x, y))
+        sheet.paste(with_boxes(failure.sample.content, [recognition.box]), (x, y))
         seen = to_uint8(recognition.pixels * 255)
         sheet.paste(Image.fromarray(seen), (x + TILE + 4, y))
         label = failure.sample.label
@@ -42,13 +43,39 @@ def contact_sheet(wrong: list[Answer]) -> Image.Image:
     return sheet
 
 
-def with_box(data: bytes, box: Box | None) -> Image.Image:
+def save_number_failures(wrong: list[Reading], folder: Path | None, name: str) -> None:
+    if folder and wrong:
+        folder.mkdir(parents=True, exist_ok=True)
+        number_sheet(wrong).save(folder / f"{name.replace(' ', '-')}.png")
+
+
+def number_sheet(wrong: list[Reading]) -> Image.Image:
+    """Each picture with the boxes of its digits, the true and the given text."""
+    shown = wrong[:SHOWN]
+    rows, side = -(-len(shown) // NUMBER_COLUMNS), NUMBER_TILE + 4
+    size = NUMBER_COLUMNS * side, rows * (side + 28)
+    sheet = Image.new("RGB", size, "grey")
+    draw = ImageDraw.Draw(sheet)
+    for place, reading in enumerate(shown):
+        x = place % NUMBER_COLUMNS * side
+        y = place // NUMBER_COLUMNS * (side + 28)
+        content = reading.number.content
+        digits = RECOGNISER.recognise(content, MAX_PIXELS).digits
+        boxes = [digit.box for digit in digits]
+        sheet.paste(with_boxes(content, boxes, NUMBER_TILE), (x, y))
+        for line, text in enumerate((reading.number.text, reading.text)):
+            shown_text = text.replace("\n", " | ")
+            draw.text((x + 2, y + NUMBER_TILE + 2 + 12 * line), shown_text, "white")
+    return sheet
+
+
+def with_boxes(data: bytes, boxes: list[Box | None], side: int = TILE) -> Image.Image:
     picture = decode(data, MAX_PIXELS)
     image = Image.fromarray(picture.pixels).convert("RGB")
-    scale = TILE / max(image.size)
-    image = image.resize([max(1, round(side * scale)) for side in image.size])
-    if box:
+    scale = side / max(image.size)
+    image = image.resize([max(1, round(length * scale)) for length in image.size])
+    for box in filter(None, boxes):
         corners = (box.x, box.y, box.x + box.width, box.y + box.height)
-        scaled = [side * image.width / picture.size[0] for side in corners]
+        scaled = [length * image.width / picture.size[0] for length in corners]
         ImageDraw.Draw(image).rectangle(scaled, outline="red")
     return image

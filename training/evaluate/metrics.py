@@ -33,7 +33,10 @@ def is_right(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[Bin]:
     """Those of BINS equally wide bins of the best probability that are not empty."""
-    best, right = probabilities.max(axis=1), is_right(labels, probabilities)
+    return filled_bins(probabilities.max(axis=1), is_right(labels, probabilities))
+
+
+def filled_bins(best: np.ndarray, right: np.ndarray) -> list[Bin]:
     # The upper edge belongs to a bin.
     places = np.ceil(best * BINS).astype(int)
     members = [places == place for place in np.unique(places)]
@@ -42,8 +45,15 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray) -> list[Bin]:
 
 def calibration_error(labels: np.ndarray, probabilities: np.ndarray) -> float:
     """Expected calibration error (Guo et al. 2017)."""
-    bins = reliability(labels, probabilities)
-    return sum(b.count * abs(b.accuracy - b.confidence) for b in bins) / len(labels)
+    return calibration_error_of(
+        probabilities.max(axis=1), is_right(labels, probabilities)
+    )
+
+
+def calibration_error_of(best: np.ndarray, right: np.ndarray) -> float:
+    """The same, of answers of which only the best probability is known."""
+    bins = filled_bins(best, right)
+    return sum(b.count * abs(b.accuracy - b.confidence) for b in bins) / len(best)
 
 
 def accuracy_at(

@@ -12,7 +12,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from recognition.decoding import decode
-from recognition.framing import model_inputs
+from recognition.framing import findings
 from settings import MAX_PIXELS
 
 ROOT = Path(__file__).parents[3]
@@ -24,7 +24,7 @@ class Calibration(CalibrationDataReader):
 
     def __init__(self) -> None:
         pictures = (decode(path.read_bytes(), MAX_PIXELS) for path in PICTURES)
-        inputs = (next(model_inputs(picture)).pixels for picture in pictures)
+        inputs = (next(findings(picture)).input.pixels for picture in pictures)
         self.inputs = ({"picture": pixels[None]} for pixels in inputs)
 
     def get_next(self) -> dict | None:

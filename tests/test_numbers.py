@@ -1,0 +1,135 @@
+"""Numbers, rows and sheets: every digit, in reading order."""
+
+import numpy as np
+import pytest
+from pictures import RESOURCES, as_bytes, drawn_seven
+from PIL import Image
+
+import app as service
+from recognition import numbers
+from recognition.detection import Detection
+from recognition.localization import Box
+from recognition.numbers import MAX_DIGITS, Digit, rows_of, text_of
+
+RECOGNISER = service.RECOGNISER.recogniser
+PHOTOS = sorted((RESOURCES / "photos_mit").glob("*/*_08*.jpg"))
+NUMBERS = sorted((RESOURCES / "numbers").iterdir())
+
+
+def row_of_sevens(count, width=90, height=140, gap=0):
+    picture = Image.new("RGB", (count * (width + gap), height), "white")
+    for place in range(count):
+        picture.paste(
+            drawn_seven(width=width, height=height), (place * (width + gap), 0)
+        )
+    return picture
+
+
+def sheet_of_sevens(rows, columns, **size):
+    row = row_of_sevens(columns, **size)
+    sheet = Image.new("RGB", (row.width, rows * row.height), "white")
+    for place in range(rows):
+        sheet.paste(row, (0, place * row.height))
+    return sheet
+
+
+def detection(left, top, width=10, height=20):
+    box = (left, top, left + width, top + height)
+    return Detection(box, 0.9, np.eye(10)[7])
+
+
+def digit(label, probability, row=0):
+    rest = np.full(10, (1 - probability) / 9)
+    rest[label] = probability
+    return Digit(rest, Box(0, 0, 1, 1), row)
+
+
+def read(picture):
+    data = picture if isinstance(picture, bytes) else as_bytes(picture)
+    return RECOGNISER.recognise(data, 10**8)
+
+
+@pytest.mark.parametrize("path", NUMBERS, ids=lambda path: path.stem)
+def test_a_number_is_read(path):
+    answer = read(path.read_bytes())
+    assert answer.text == path.stem.split("_")[0]
+    assert answer.text == "".join(str(digit.label) for digit in answer.digits)
+
+
+@pytest.mark.parametrize("path", PHOTOS, ids=lambda path: path.stem)
+def test_one_digit_is_a_list_of_the_answer_itself(path):
+    answer = read(path.read_bytes())
+    (digit,) = answer.digits
+    assert digit.box == answer.box
+    assert np.array_equal(digit.probabilities, answer.probabilities)
+    assert answer.text == path.parent.name
+
+
+def test_bare_paper_has_no_digits():
+    answer = read(Image.new("RGB", (200, 100), "white"))
+    assert (answer.digits, answer.text) == ([], "")
+
+
+def test_boxes_are_in_pixels_of_the_picture_and_in_reading_order():
+    answer = read(row_of_sevens(3, gap=60))
+    assert answer.text == "777"
+    for place, digit in enumerate(answer.digits):
+        x, y, width, height = digit.box
+        assert place * 150 + 23 == pytest.approx(x, abs=12)
+        assert place * 150 + 68 == pytest.approx(x + width, abs=12)
+        assert pytest.approx((y, y + height), abs=12) == (28, 112)
+
+
+def test_rows_are_separated_by_newlines():
+    assert read(sheet_of_sevens(3, 4)).text == "7777\n7777\n7777"
+
+
+def test_light_digits_on_a_dark_ground_are_read():
+    assert read(Image.eval(row_of_sevens(4), lambda level: 255 - level)).text == "7777"
+
+
+@pytest.mark.parametrize("image_format", ["PNG", "JPEG"])
+def test_small_digits_on_a_large_sheet_are_read_from_more_pixels(image_format):
+    sheet = Image.new("RGB", (2400, 1600), "white")
+    sheet.paste(row_of_sevens(5, width=60, height=90), (300, 300))
+    answer = read(as_bytes(sheet, image_format))
+    assert answer.text == "77777"
+    x, y, _, height = answer.digits[0].box
+    assert (x, y, height) == pytest.approx((315, 318, 54), abs=12)
+
+
+def test_of_more_than_200_digits_the_first_are_answered():
+    answer = read(sheet_of_sevens(15, 15))
+    assert answer.is_truncated
+    assert len(answer.digits) == MAX_DIGITS == 200
+    assert not read(sheet_of_sevens(2, 2)).is_truncated
+
+
+def test_a_picture_too_coarse_for_the_detector_is_one_digit():
+    assert len(read(row_of_sevens(3, width=11, height=17)).digits) < 2
+
+
+def test_a_row_may_be_slanted():
+    stair = [detection(15 * place, 6 * place) for place in range(6)]
+    assert rows_of(stair[::-1]) == [stair]
+
+
+def test_digits_below_each_other_are_rows():
+    column = [detection(place % 2, 25 * place) for place in range(4)]
+    assert rows_of(column[::-1]) == [[each] for each in column]
+
+
+def test_a_question_mark_stands_for_what_is_not_legible():
+    digits = [digit(4, 0.9), digit(2, 0.49), digit(1, 0.5, row=1)]
+    assert text_of(digits) == "4?\n1"
+
+
+def test_what_reaches_into_a_crop_is_removed():
+    ink = np.zeros((40, 30), np.float32)
+    ink[8:32, 10:14] = 1
+    alone = ink.copy()
+    ink[15:25, 28:] = 1
+    assert np.array_equal(numbers.without_neighbours(ink), alone)
+    # Not if it is all that there is.
+    ink[8:32, 10:14] = 0
+    assert np.array_equal(numbers.without_neighbours(ink), ink)
