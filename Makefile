@@ -4,7 +4,7 @@ RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
 UV := $(VENV)/uv/bin/uv
-.PHONY: run install install-dev test lint data data-named train evaluate bench bench-accuracy lock audit
+.PHONY: run install install-dev test lint data data-named train training-named evaluate bench bench-accuracy lock audit
 
 run: $(RUN)
 	exec $(VENV)/bin/python -m gunicorn app:app
@@ -24,8 +24,11 @@ lint: $(DEV)
 # without oneDNN on some CPUs: a step takes two and a half times as long.
 train: export GLIBC_TUNABLES = glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=8000000000:glibc.malloc.trim_threshold=16000000000
 train: export TF_ENABLE_ONEDNN_OPTS = 1
-train: $(DEV) data-named
-	$(VENV)/bin/python -m training.train --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(START),--start $(START))
+train: training-named $(DEV)
+	$(VENV)/bin/python -m $(if $(DATA),training.train --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(START),--start $(START)),training.own --photos "$(PHOTOS)" $(if $(NEW),--new))
+
+training-named:
+	$(if $(DATA)$(PHOTOS),,$(error PHOTOS=DIR names the folder with your pictures, DIR/0 to DIR/9, or DATA=DIR the public data sets))
 
 evaluate: $(DEV) data-named
 	$(VENV)/bin/python -m training.evaluate --data $(DATA) $(if $(FAILURES),--failures $(FAILURES)) $(if $(PLOTS),--plots $(PLOTS))
