@@ -4,7 +4,7 @@ RUN := $(VENV)/run.stamp
 DEV := $(VENV)/dev.stamp
 PIP := $(VENV)/bin/python -m pip install --disable-pip-version-check
 UV := $(VENV)/uv/bin/uv
-.PHONY: help run install install-dev test lint data data-named train train-detector evaluate bench bench-accuracy lock audit
+.PHONY: help run install install-dev test lint data data-named train training-named train-detector evaluate bench bench-accuracy lock audit
 
 # Said before pip starts, which takes a minute to fail.
 define CHECK_PYTHON
@@ -39,8 +39,12 @@ lint: $(DEV) ## style
 # without oneDNN on some CPUs: a step takes two and a half times as long.
 train train-detector: export GLIBC_TUNABLES = glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=8000000000:glibc.malloc.trim_threshold=16000000000
 train train-detector: export TF_ENABLE_ONEDNN_OPTS = 1
-train: data-named $(DEV) ## the model, from DATA
-	$(VENV)/bin/python -m training.train --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(START),--start $(START))
+train: export TF_ENABLE_ONEDNN_OPTS = 1
+train: training-named $(DEV) ## the model: on PHOTOS, your own, or from DATA
+	$(VENV)/bin/python -m $(if $(DATA),training.train --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(START),--start $(START)),training.own --photos "$(PHOTOS)" $(if $(NEW),--new))
+
+training-named:
+	$(if $(DATA)$(PHOTOS),,$(error PHOTOS=DIR names the folder with your pictures, DIR/0 to DIR/9, or DATA=DIR the public data sets))
 
 train-detector: data-named $(DEV) ## the detector of digits, from DATA
 	$(VENV)/bin/python -m training.train_detector --data $(DATA)
