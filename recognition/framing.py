@@ -71,13 +71,18 @@ def array_inputs(pixels: np.ndarray) -> Iterator[ModelInput]:
 
 
 def frame_digit(view: View) -> ModelInput:
-    """Find the digit on the small ink map, and frame it as the larger picture shows it.
-
-    The box is in pixels of the latter.
-    """
+    """Find the digit on the small ink map, and frame it."""
     found = find_digit(view.ink)
     if found is None:
         return ModelInput(normalise(view.ink), None)
+    return frame_box(view, found)
+
+
+def frame_box(view: View, found: Box) -> ModelInput:
+    """Frame a box of the small ink map as the larger picture shows it.
+
+    The box returned is in pixels of the latter.
+    """
     if view.grey.shape == view.ink.shape:
         return ModelInput(normalise(crop(view.ink, found, CROP_MARGIN)[0]), found)
     scale = max(view.grey.shape) / SEARCH_SIDE
