@@ -29,7 +29,7 @@ from training.evaluate.answers import (
     labels_and_probabilities,
 )
 from training.evaluate.corruptions import CORRUPTIONS, corrupted
-from training.evaluate.empty import RENDERED, empty_sets, rendered
+from training.evaluate.empty import COMPOSED, RENDERED, empty_sets, rendered
 from training.evaluate.failures import save_failures
 from training.evaluate.packaging import VARIANTS, open_picture, repackaged
 from training.evaluate.plots import (
@@ -38,6 +38,7 @@ from training.evaluate.plots import (
     reliability_plot,
     save_plot,
 )
+from training.evaluate.straight import straight_digits
 
 COVERAGE = 0.95
 CONFUSIONS = 3
@@ -108,13 +109,13 @@ def digit_cells(given: list[Answer]) -> list[str]:
     ]
 
 
-def score_empty(ask: Ask, sets: Sets, failures: Path | None) -> None:
+def score_empty(ask: Ask, sets: Sets, directory: Path, failures: Path | None) -> None:
     columns = (f"best probability above {100 * level:.0f} %" for level in SURE)
-    begin_table("Pictures without a digit", "set", "pictures", *columns)
+    begin_table("Pictures that do not show one digit", "set", "pictures", *columns)
     for name, samples in sets.items():
-        given = ask(
-            samples, name, partial(rendered, name) if name in RENDERED else as_it_is
-        )
+        is_made = name in (*RENDERED, *COMPOSED)
+        change = partial(rendered, directory, name) if is_made else as_it_is
+        given = ask(samples, name, change)
         sure = [sum(answer.best > level for answer in given) for level in SURE]
         row(name, f"{len(given):,}", *(share(number, len(given)) for number in sure))
         save_failures([a for a in given if a.best > SURE[0]], failures, name)
@@ -211,6 +212,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     digits, empty = evaluation_sets(arguments.data), empty_sets(arguments.data)
+    digits["straight"] = straight_digits()
     known = [*digits, *empty, *TABLES]
     names = arguments.sets or known
     if unknown := set(names) - set(known):
@@ -236,7 +238,7 @@ def score(
             for name in first_there(PHOTOS, given):
                 save_plot(examples_plot(given[name]), plots, "examples")
     if chosen := {name: empty[name] for name in empty if name in names}:
-        score_empty(ask, chosen, failures)
+        score_empty(ask, chosen, arguments.data, failures)
     if "corruptions" in names:
         for name in first_there(MNIST, digits):
             samples = spread(digits[name], None if arguments.full else CORRUPTED)
