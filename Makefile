@@ -39,7 +39,6 @@ lint: $(DEV) ## style
 # without oneDNN on some CPUs: a step takes two and a half times as long.
 train train-detector: export GLIBC_TUNABLES = glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=8000000000:glibc.malloc.trim_threshold=16000000000
 train train-detector: export TF_ENABLE_ONEDNN_OPTS = 1
-train: export TF_ENABLE_ONEDNN_OPTS = 1
 train: training-named $(DEV) ## the model: on PHOTOS, your own, or from DATA
 	$(VENV)/bin/python -m $(if $(DATA),training.train --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(START),--start $(START)),training.own --photos "$(PHOTOS)" $(if $(NEW),--new))
 

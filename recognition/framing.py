@@ -93,12 +93,17 @@ def find(view: View) -> Finding:
 
 
 def frame_digit(view: View, found: Box | None) -> ModelInput:
-    """Frame what was found on the small ink map as the larger picture shows it.
-
-    The box is in pixels of the latter.
-    """
+    """Frame what was found on the small ink map, or the whole of it."""
     if found is None:
         return ModelInput(normalise(view.ink), None)
+    return frame_box(view, found)
+
+
+def frame_box(view: View, found: Box) -> ModelInput:
+    """Frame a box of the small ink map as the larger picture shows it.
+
+    The box returned is in pixels of the latter.
+    """
     if view.grey.shape == view.ink.shape:
         return ModelInput(normalise(crop(view.ink, found, CROP_MARGIN)[0]), found)
     scale = max(view.grey.shape) / SEARCH_SIDE

@@ -25,7 +25,7 @@ DIGIT = min((RESOURCES / "mnist_sample" / "3").iterdir())
 PHOTO = RESOURCES / "photos_mit" / "5" / "5_101.jpg"
 TITLES = (
     "Digits",
-    "Pictures without a digit",
+    "Pictures that do not show one digit",
     "Numbers",
     "Corruptions of MNIST-C, on 3 pictures of mnist_sample",
     "The same first answer in other packaging",

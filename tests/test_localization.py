@@ -120,7 +120,7 @@ def test_only_thin_and_nearly_level_lines_across_the_page_are_ruled(ruled, strok
         assert np.array_equal(without_ruled_lines(turn(strokes).copy()), turn(strokes))
 
 
-@pytest.mark.parametrize(("distance", "is_left"), [(2, False), (3, True)])
+@pytest.mark.parametrize(("distance", "is_left"), [(1, False), (2, True)])
 @pytest.mark.parametrize("side", [-1, 1])
 def test_the_fringe_of_a_ruled_line_goes_with_it(distance, side, is_left):
     mask = rules()
@@ -129,7 +129,7 @@ def test_the_fringe_of_a_ruled_line_goes_with_it(distance, side, is_left):
     assert without_ruled_lines(mask).any() == is_left
 
 
-@pytest.mark.parametrize(("gap", "count"), [(4, 1), (5, 2)])
+@pytest.mark.parametrize(("gap", "count"), [(6, 1), (7, 2)])
 def test_narrow_gaps_in_strokes_on_ruled_paper_are_closed(gap, count):
     mask = rules()
     mask[35:45, 60:70] = mask[45 + gap : 55, 60:70] = 1

@@ -11,6 +11,7 @@ from recognition.localization import Box
 from training import (
     augmentations,
     calibrate,
+    compositions,
     data,
     draw,
     empty,
@@ -60,6 +61,47 @@ def test_a_digit_counts_as_found_where_its_stripe_or_card_was():
     assert not scenes.shows(Box(55, 20, 30, 60), digit)
 
 
+def pick(rng):
+    return forms.form(rng)
+
+
+@pytest.mark.parametrize("kind", compositions.KINDS)
+def test_a_composition_is_drawn_the_same_way_each_time(kind):
+    first, again = (
+        compositions.KINDS[kind](np.random.default_rng(5), pick) for _ in range(2)
+    )
+    assert np.array_equal(first.ink, again.ink)
+    assert first[1:] == again[1:]
+    x, y, width, height = first.part
+    assert first.ink[y : y + height, x : x + width].max() > 0.5
+
+
+def test_of_neighbours_in_the_box_of_a_digit_only_a_part_is_seen():
+    ring = [np.array([[0, 0], [60, 0], [60, 100], [0, 100], [0, 0]], np.float32)]
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        made = compositions.among_neighbours(rng, lambda _: (ring, 0))
+        assert made.label == 0
+        height, width = made.ink.shape
+        assert made.part.width < 0.95 * width or made.part.height < 0.95 * height
+
+
+def test_close_neighbours_are_moved_together_until_their_ink_meets():
+    slash = np.eye(40, dtype=np.float32)[::-1]
+    sheet, boxes = compositions.in_a_row(np.random.default_rng(0), [slash, slash], 0.6)
+    ink = np.flatnonzero(sheet[40] > compositions.INKED)
+    assert ink[-1] - ink[0] == pytest.approx(0.6 * 40, abs=4)
+    assert boxes[1].x < boxes[0].x + boxes[0].width
+
+
+@pytest.mark.parametrize("name", ["pairs", "neighbours", "hairlines"])
+def test_compositions_need_no_set_of_digits(name):
+    rng = np.random.default_rng(0)
+    pixels, label = scenes.one_scene(rng, {}, [name], np.ones(1))
+    assert (pixels.shape, pixels.dtype) == ((140, 90), np.uint8)
+    assert (label == data.NO_DIGIT) == (name == "pairs")
+
+
 def test_rendered_scenes_depend_on_the_seed_alone():
     first, again = (empty.empty_scene(np.random.default_rng(5)) for _ in range(2))
     assert np.array_equal(first, again)
@@ -94,12 +136,30 @@ def test_student_and_teacher_see_the_same_pictures():
     assert answers == pytest.approx(expected, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("target", "taught"),
+    [
+        pytest.param(np.eye(10)[3], True, id="right"),
+        pytest.param(np.eye(10)[4], False, id="wrong"),
+        pytest.param(np.full(10, 0.1), False, id="no digit"),
+    ],
+)
+def test_a_teacher_is_believed_only_where_it_is_right(target, taught):
+    sure_of_3 = np.full(10, 0.01) + 0.9 * np.eye(10)[3]
+    unsure = np.full(10, 0.1)
+    answers = np.hstack([[unsure, unsure], [sure_of_3, 0.99 * sure_of_3 + 0.001]])
+    losses = train.distillation_loss(np.stack([target] * 2), answers).numpy()
+    from_labels = -np.sum(target * np.log(unsure))
+    assert (losses == pytest.approx([from_labels] * 2)) != taught
+
+
 # Keras's own, while it writes the weights.
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_saved_model_answers_as_the_service_expects(tmp_path):
     train.in_float32(train.build_model()).save(tmp_path / "model.keras")
     model = keras.models.load_model(tmp_path / "model.keras")
     assert model.input_shape == service.MODEL.input_shape
+    assert model.inputs[0].name == "prepared_ink"
     answer = model(np.ones((2, *service.MODEL.input_shape[1:]), np.float32)).numpy()
     assert answer.sum(axis=1) == pytest.approx([1, 1])
 

@@ -231,6 +231,77 @@ def footed_nine(rng: Rng) -> Strokes:
     return [bowl, smooth_line(jittered(rng, [top, *down, *curl, end], 1))]
 
 
+def open_nine(rng: Rng) -> Strokes:
+    """A 9 whose bow does not come back to its stem, in one stroke or in two."""
+    width, height = between(rng, 38, 65), between(rng, 36, 58)
+    start = between(rng, -1.3, -0.6)
+    angles = start - np.linspace(0, between(rng, 4.2, 5.3), 20)
+    bow = np.stack([1 + np.cos(angles), 1 + np.sin(angles)], axis=1)
+    bow *= [width / 2, height / 2]
+    side = width * between(rng, 0.98, 1.12)
+    foot = [side - width * between(rng, -0.05, 0.6), 100]
+    stem = jittered(rng, [[side, between(rng, -4, 8)], [side, 45], foot], 1)
+    return [bow.astype(np.float32), smooth_line(stem)]
+
+
+def closed_four(rng: Rng) -> Strokes:
+    """A 4 whose corner is round or sharp and meets the top of its stem."""
+    width, bar = between(rng, 45, 85), between(rng, 48, 72)
+    lean = width * between(rng, -0.12, 0.2)
+    top = [width * 0.75, between(rng, -3, 5)]
+    corner = [[width * 0.05, bar - between(rng, 2, 14)], [width * 0.08, bar]]
+    end = [width * between(rng, 0.9, 1.2), bar + between(rng, -6, 4)]
+    angle = jittered(rng, [top, *corner, end], 1)
+    if chance(rng, 0.5):
+        angle = smooth_line(angle)
+    foot = [top[0] - lean, 100]
+    return [angle, jittered(rng, [[top[0], top[1] - 2], foot], 1)]
+
+
+# The seven segments of a pocket calculator, as corners from the upper left, row by row,
+# and those of each digit; of 6, 7 and 9 there are two forms.
+SEGMENTS = {"a": (0, 1), "b": (1, 3), "c": (3, 5), "d": (4, 5), "e": (2, 4)}
+SEGMENTS |= {"f": (0, 2), "g": (2, 3)}
+STRAIGHT_DIGITS = (
+    ("abcdef",),
+    ("bc",),
+    ("abged",),
+    ("abgcd",),
+    ("fgbc",),
+    ("afgcd",),
+    ("afgecd", "fgecd"),
+    ("abc", "fabc"),
+    ("abcdefg",),
+    ("abcdfg", "abcfg"),
+)
+# How segments meet: in corners, each drawn alone, apart as on a display. The last is
+# kept for the evaluation: bowed, in corners that each segment misses in its own way.
+STRAIGHT_STYLES, HELD_BACK_STYLE = ("joined", "lifted", "apart"), "wavering"
+
+
+def straight(rng: Rng, digit: int, style: str) -> Strokes:
+    """A digit of straight lines as on a pocket calculator, drawn by hand."""
+    width, waist = between(rng, 36, 78), between(rng, 42, 58)
+    if style == HELD_BACK_STYLE:
+        width, waist = between(rng, 32, 85), between(rng, 38, 60)
+    rows = [[0, 0], [1, 0], [0, waist], [1, waist], [0, 100], [1, 100]]
+    corners = jittered(rng, rows, width, between(rng, 0.5, 4))
+    forms = STRAIGHT_DIGITS[digit]
+    short = between(rng, 5, 12) if style == "apart" else 0
+    spread = {"joined": 0, "lifted": 3, "apart": 1, HELD_BACK_STYLE: 2.5}[style]
+    bow = 2.5 if style == HELD_BACK_STYLE else between(rng, 0, 1.5)
+    strokes = []
+    for name in forms[rng.integers(len(forms))]:
+        start, end = (corners[place] for place in SEGMENTS[name])
+        along = (end - start) / np.linalg.norm(end - start)
+        ends = np.stack([start + short * along, end - short * along])
+        start, end = ends + rng.normal(0, spread, (2, 2))
+        steps = np.linspace(0, 1, 24)[:, None]
+        aside = np.sin(np.pi * steps) * along[::-1] * [1, -1] * rng.normal(0, bow)
+        strokes.append((start + steps * (end - start) + aside).astype(np.float32))
+    return strokes
+
+
 # The digit that each form is, and how often it is drawn.
 FORMS = {
     zero: (0, 0.06),
@@ -246,6 +317,8 @@ FORMS = {
     eight: (8, 0.04),
     nine: (9, 0.05),
     footed_nine: (9, 0.05),
+    open_nine: (9, 0.04),
+    closed_four: (4, 0.05),
 }
 
 

@@ -18,6 +18,13 @@ SCENE_SHORTEST = 28
 SMALLEST_DIGIT = 18
 # A scene in which less is left of a digit, from 0 to 1, would be a wrong label.
 LEAST_SIMILARITY = 0.33
+# A part of a drawing is at least so long, in pixels, and a picture cuts at most this
+# share of its own side off it.
+SMALLEST_PART, CUT_OFF = 12, 0.02
+# Of some drawings nothing is ever seen.
+MOST_TRIES = 200
+# How often a drawing reaches from edge to edge.
+TIGHT_SHARE = 0.25
 # How often a scene is a drawing on a screen, lies on a larger page, is faint.
 SCREEN_SHARE, LARGER_PAGE_SHARE, FAINT_SHARE = 0.22, 0.08, 0.12
 # How often a scene on paper, on a screen, or a small bitmap is augmented.
@@ -110,10 +117,15 @@ def scene_size(rng: Rng) -> tuple[int, int]:
     return max(SCENE_SHORTEST, round(height)), max(SCENE_SHORTEST, round(width))
 
 
-def place(rng: Rng, ink: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Put a drawing somewhere on an empty sheet."""
+def place(
+    rng: Rng, ink: np.ndarray, height: int, width: int, tight_share: float
+) -> tuple[np.ndarray, Box]:
+    """Put a drawing somewhere on an empty sheet, or from edge to edge if it is tight.
+
+    Also returns where it is.
+    """
     fits = min(height / ink.shape[0], width / ink.shape[1])
-    tight = chance(rng, 0.25)
+    tight = chance(rng, tight_share)
     scale = fits * (between(rng, 0.85, 1.04) if tight else log_between(rng, 0.16, 0.95))
     scale = max(scale, 14 / max(ink.shape))
     size = max(2, round(ink.shape[1] * scale)), max(2, round(ink.shape[0] * scale))
@@ -126,7 +138,22 @@ def place(rng: Rng, ink: np.ndarray, height: int, width: int) -> np.ndarray:
     rims = *borders(top, height - size[1] - top), *borders(left, width - size[0] - left)
     sheet = cv2.copyMakeBorder(small, *rims, cv2.BORDER_CONSTANT, value=0)
     cut_top, cut_left = max(0, -top), max(0, -left)
-    return sheet[cut_top : cut_top + height, cut_left : cut_left + width]
+    sheet = sheet[cut_top : cut_top + height, cut_left : cut_left + width]
+    return sheet, Box(int(left), int(top), *size)
+
+
+def part_of(drawing: Box, part: Box, ink: np.ndarray, sheet: np.ndarray) -> Box:
+    """Where on a sheet a part of a drawing is; empty if the sheet cuts it off."""
+    scale_x, scale_y = drawing.width / ink.shape[1], drawing.height / ink.shape[0]
+    left, top = drawing.x + scale_x * part.x, drawing.y + scale_y * part.y
+    right, bottom = left + scale_x * part.width, top + scale_y * part.height
+    height, width = sheet.shape
+    if min(left, top, width - right, height - bottom) < -CUT_OFF * max(sheet.shape):
+        return Box(0, 0, 0, 0)
+    left, right = np.clip([left, right], 0, width)
+    top, bottom = np.clip([top, bottom], 0, height)
+    sides = left, top, right - left, bottom - top
+    return Box(*(round(float(side)) for side in sides))
 
 
 def borders(before: int, after: int) -> tuple[int, int]:
@@ -154,17 +181,38 @@ def ink_colour(rng: Rng) -> np.ndarray:
 def scene(rng: Rng, ink: np.ndarray) -> tuple[np.ndarray, Box]:
     """One drawing photographed, scanned or on a screen, and where it is in there."""
     while True:
-        height, width = scene_size(rng)
-        sheet = place(rng, ink, height, width)
-        box = Box(*cv2.boundingRect((sheet > 0.3).astype(np.uint8)))
-        # A hairline may vanish where it is made small.
-        if max(box) == 0:
-            continue
-        show = on_screen if chance(rng, SCREEN_SHARE) else on_paper
-        picture = show(rng, sheet, box)
-        box_there = enlarged(box, picture.shape[0] / height)
-        if similarity(sheet, box, picture, box_there) > LEAST_SIMILARITY:
-            break
+        if shown := attempt(rng, ink):
+            return shown
+
+
+def scene_of_part(
+    rng: Rng, ink: np.ndarray, part: Box, tight_share: float = TIGHT_SHARE
+) -> tuple[np.ndarray, Box] | None:
+    """The same, and where a part of the drawing is; None if it can hardly be seen."""
+    tries = (attempt(rng, ink, part, tight_share) for _ in range(MOST_TRIES))
+    return next(filter(None, tries), None)
+
+
+def attempt(
+    rng: Rng,
+    ink: np.ndarray,
+    part: Box | None = None,
+    tight_share: float = TIGHT_SHARE,
+) -> tuple[np.ndarray, Box] | None:
+    """None if too little is left of the drawing, or of the part."""
+    height, width = scene_size(rng)
+    sheet, drawing = place(rng, ink, height, width, tight_share)
+    box = Box(*cv2.boundingRect((sheet > 0.3).astype(np.uint8)))
+    if part:
+        box = part_of(drawing, part, ink, sheet)
+    # A hairline may vanish where it is made small.
+    if max(box) == 0 or (part and max(box.width, box.height) < SMALLEST_PART):
+        return None
+    show = on_screen if chance(rng, SCREEN_SHARE) else on_paper
+    picture = show(rng, sheet, box)
+    box_there = enlarged(box, picture.shape[0] / height)
+    if similarity(sheet, box, picture, box_there) <= LEAST_SIMILARITY:
+        return None
     if chance(rng, LARGER_PAGE_SHARE):
         return on_larger_page(rng, picture, box_there)
     return picture, box_there
@@ -249,6 +297,21 @@ def as_is(rng: Rng, glyph: np.ndarray) -> tuple[np.ndarray, Box]:
     if chance(rng, AS_IS_AUGMENTED_SHARE):
         picture = to_uint8(augment(rng, picture.astype(np.float32), box))
     return picture, box
+
+
+def few_pixels(
+    rng: Rng, picture: np.ndarray, box: Box, longest: tuple[float, float]
+) -> tuple[np.ndarray, Box]:
+    """A picture in so few pixels that a box in it is so long, blurred, as JPEG."""
+    scale = log_between(rng, *longest) / max(box.width, box.height)
+    scale = min(1, max(scale, 14 / min(picture.shape[:2])))
+    height, width = picture.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    small = cv2.GaussianBlur(small, (0, 0), log_between(rng, 0.3, 0.9))
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 96))]
+    small = cv2.imdecode(cv2.imencode(".jpg", small, quality)[1], cv2.IMREAD_COLOR)
+    return small, enlarged(box, scale)
 
 
 def coarse(rng: Rng, picture: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from tqdm import tqdm
 
 from recognition import framing
 from recognition.decoding import decode, to_uint8
+from recognition.illumination import candidate_views
 from recognition.localization import Box
-from training import draw, empty, forms, render
+from training import compositions, draw, empty, forms, render
 from training.data import NO_DIGIT, Sample
 
 # How often each source is drawn from. Real photo crops are few and count for more.
@@ -29,12 +31,49 @@ SHARES = {
     "fashion": 0.055,
     "empty": 0.08,
 }
+# The same for the last round of training, and the kinds of compositions.py.
+LAST_SHARES = {
+    "mnist": 0.24,
+    "bhmsds": 0.06,
+    "pendigits": 0.05,
+    "handwritten62": 0.06,
+    "hwd1000": 0.04,
+    "photos": 0.20,
+    "forms": 0.10,
+    "negatives": 0.06,
+    "fashion": 0.06,
+    "empty": 0.09,
+    "pairs": 0.10,
+    "fragments": 0.04,
+    "frame pieces": 0.02,
+    "signs": 0.02,
+    "words": 0.03,
+    "neighbours": 0.07,
+    "enclosed": 0.05,
+    "straight": 0.05,
+    "steep": 0.03,
+    "hairlines": 0.02,
+    "low resolution": 0.03,
+}
 # Rendered, so always available.
-DRAWN = ("forms", "empty")
+DRAWN = ("forms", "empty", *compositions.KINDS)
+# Sources of the digits in compositions, and how often each is drawn from. Of pendigits,
+# whose pen lifts are lost, the digits below have a joining line.
+COMPOSED = {"mnist": 0.5, "bhmsds": 0.2, "pendigits": 0.1, "forms": 0.2}
+JOINED = (4, 5, 7)
+# How often the service looks for a composition by itself where it may; else the box is
+# given, its sides off by these shares of it: the deviation, and the widest margin.
+FOUND_SHARE, BOX_DEVIATION, BOX_MARGIN = 0.5, 0.025, 0.1
+# How often a composition is seen in a few blurred pixels, and how long it is then.
+COARSE_SHARE, COARSE_SIDE = 0.12, (14, 28)
+# How often a hairline reaches from edge to edge.
+HAIRLINE_TIGHT_SHARE = 0.6
 # Of the bitmaps, those that are shown nearly as they are, and of these the share in
 # their own few pixels, light on dark, as MNIST itself is posted.
 AS_IS_SHARES = {"mnist": 0.55, "fashion": 0.5}
 AS_IS_SHARE, OWN_PIXELS_SHARE = 0.2, 0.7
+# How often a picture without a digit is shown in another of the views that are pooled.
+OTHER_VIEW_SHARE, VIEWS = 0.3, 4
 CHUNK = 1_000
 # A picture of one's own may be of any size.
 MAX_PIXELS = 2**31
@@ -104,6 +143,70 @@ def plain_picture(glyph: np.ndarray) -> np.ndarray:
     return np.repeat(padded[..., None], 3, axis=2)
 
 
+def any_digit(
+    rng: np.random.Generator, groups: Sources
+) -> tuple[compositions.Content, int]:
+    """A digit of any of COMPOSED, and which it is."""
+    names = [name for name in COMPOSED if name == "forms" or groups.get(name)]
+    shares = np.array([COMPOSED[name] for name in names])
+    while True:
+        name = names[rng.choice(len(names), p=shares / shares.sum())]
+        if name == "forms":
+            return forms.form(rng)
+        content, label, _ = groups[name][rng.integers(len(groups[name]))]
+        if not (name == "pendigits" and label in JOINED):
+            return content, label
+
+
+def composed_scene(
+    rng: np.random.Generator, groups: Sources, name: str
+) -> tuple[np.ndarray, Box, int, bool]:
+    """A picture, the box in it that is to be read, its label, and whether the service
+    may look for that by itself.
+    """
+    tight_share = HAIRLINE_TIGHT_SHARE if name == "hairlines" else render.TIGHT_SHARE
+    shown = None
+    while shown is None:
+        made = compositions.KINDS[name](rng, partial(any_digit, groups=groups))
+        shown = render.scene_of_part(rng, made.ink, made.part, tight_share)
+    if name == "low resolution" or draw.chance(rng, COARSE_SHARE):
+        shown = render.few_pixels(rng, *shown, COARSE_SIDE)
+    return *shown, made.label, made.is_found
+
+
+def framed_composition(
+    rng: np.random.Generator, groups: Sources, name: str
+) -> tuple[np.ndarray, int]:
+    """An input of the model, float32 (140, 90, 3), and its label."""
+    while True:
+        picture, true, label, is_found = composed_scene(rng, groups, name)
+        if is_found and draw.chance(rng, FOUND_SHARE):
+            pixels, found = next(framing.array_inputs(picture))
+        else:
+            pixels, found = given_box(rng, picture, true)
+        if is_readable(picture, pixels, found, true):
+            return pixels, label
+
+
+def given_box(
+    rng: np.random.Generator, picture: np.ndarray, true: Box
+) -> framing.ModelInput:
+    """Frame what is in a box, as a detector might give it."""
+    margin = BOX_MARGIN * max(0, rng.normal())
+    sides = np.array([true.width, true.height])
+    low, high = np.array([true.x, true.y]), np.array([true.x, true.y]) + sides
+    low = low - sides * (margin + BOX_DEVIATION * rng.normal(size=2))
+    high = high + sides * (margin + BOX_DEVIATION * rng.normal(size=2))
+    view = next(candidate_views(picture))
+    height, width = picture.shape[:2]
+    scale = max(view.ink.shape) / max(height, width)
+    low, high = (np.clip(corner, 0, [width, height]) for corner in (low, high))
+    box = Box(*(int(n) for n in np.floor(low)), *(int(n) for n in np.ceil(high - low)))
+    return framing.frame_box(
+        view, framing.scale_box(box, scale, scale, view.ink.shape[::-1])
+    )
+
+
 def draw_scene(
     rng: np.random.Generator, groups: Sources, name: str
 ) -> tuple[np.ndarray, int, Box | None]:
@@ -133,9 +236,15 @@ def one_scene(
 
     Draws again where the digit was not found."""
     name = names[rng.choice(len(names), p=shares)]
+    if name in compositions.KINDS:
+        pixels, label = framed_composition(rng, groups, name)
+        return to_uint8(255 * pixels[..., 0]), label
     while True:
         picture, label, true = draw_scene(rng, groups, name)
-        pixels, found = next(framing.array_inputs(picture))
+        views = framing.array_inputs(picture)
+        if label == NO_DIGIT and draw.chance(rng, OTHER_VIEW_SHARE):
+            views = iter(list(views)[rng.integers(1, VIEWS) :])
+        pixels, found = next(views)
         is_known = label != NO_DIGIT and true is not None
         if not is_known or is_readable(picture, pixels, found, true):
             return to_uint8(255 * pixels[..., 0]), label

@@ -22,11 +22,12 @@ with native_messages_hidden():
 from recognition.framing import INPUT_HEIGHT, INPUT_WIDTH, PREPARED_INK
 from training.calibrate import apply_temperature, best_temperature
 from training.data import NO_DIGIT, mnist_validation, training_samples
-from training.scenes import SHARES, render_set
+from training.scenes import LAST_SHARES, SHARES, render_set
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-RENDERING = ("augmentations", "data", "draw", "empty", "forms", "render", "scenes")
+RENDERING = ("augmentations", "compositions", "data", "draw", "empty", "forms")
+RENDERING += ("render", "scenes", "signs")
 PREPARATION = ("decoding", "illumination", "localization", "framing")
 RENDERING_CODE = (
     *(ROOT / "recognition" / f"{name}.py" for name in PREPARATION),
@@ -57,11 +58,14 @@ STUDENT_ROUND = Round(3, 30, 1.5e-3)
 # Four times the calculations of the student.
 TEACHER = Size((48, 96, 192, 256), (1, 1, 2, 2))
 TEACHER_ROUND = Round(1, 14, 1.5e-3)
-# Fine-tuning of a trained model, which is also the teacher (learning without
-# forgetting, Li & Hoiem 2016).
+# The last round fine-tunes the student, which is also its teacher (learning without
+# forgetting, Li & Hoiem 2016), on more of what is not one digit.
+LAST_SCENES, LAST_SEED, LAST_ROUND = 108_000, 5, Round(5, 5, 3e-4)
+# Fine-tuning on one's own pictures.
 TUNING_SCENES, TUNING_ROUND = 64_000, Round(4, 4, 3e-4)
 # The share of the student's loss that is from the teacher; the rest is from the labels.
-# The teacher's answers are softened by this temperature (Hinton et al. 2015).
+# The teacher's answers are softened by this temperature (Hinton et al. 2015), and left
+# out where they are wrong or there is not one digit.
 DISTILLATION_SHARE, DISTILLATION_TEMPERATURE = 0.5, 2.0
 # For the calibration, from digits that training never sees.
 HELD_OUT_SCENES, HELD_OUT_SEED = 4_000, 2
@@ -74,6 +78,7 @@ AVERAGED_STEPS = 1_000
 # CPUs with bfloat16 arithmetic, which trains twice as fast; on others it takes ten
 # times as long. The weights stay float32.
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+MODEL_NAME = "digits"
 # Standard normals by which an epoch varies a scene.
 CHANGES = 8
 
@@ -99,7 +104,7 @@ def residual(x: keras.KerasTensor) -> keras.KerasTensor:
     return layers.ReLU()(layers.Add()([x, y]))
 
 
-def build_model(size: Size = STUDENT) -> keras.Model:
+def build_model(size: Size = STUDENT, name: str | None = None) -> keras.Model:
     """float (batch, 140, 90, 3) in [0, 1] → (batch, 10) probabilities."""
     inputs = keras.Input((INPUT_HEIGHT, INPUT_WIDTH, 3), name=PREPARED_INK)
     x = layers.Rescaling(-1, offset=1)(inputs)
@@ -109,7 +114,7 @@ def build_model(size: Size = STUDENT) -> keras.Model:
             x = residual(x)
     x = layers.Dropout(DROPOUT)(layers.Flatten()(x))
     outputs = layers.Dense(10, activation="softmax", dtype="float32")(x)
-    return keras.Model(inputs, outputs, name="digits")
+    return keras.Model(inputs, outputs, name=name)
 
 
 class Vary(layers.Layer):
@@ -199,7 +204,10 @@ def distillation_loss(targets, answers):
     from_labels = keras.losses.categorical_crossentropy(targets, own)
     # Softening has divided the gradients by the temperature twice.
     from_teacher *= DISTILLATION_TEMPERATURE**2
-    return DISTILLATION_SHARE * from_teacher + (1 - DISTILLATION_SHARE) * from_labels
+    answered = ops.one_hot(ops.argmax(teachers, axis=-1), 10)
+    is_right = ops.sum(targets * answered, axis=-1) > 0.5
+    share = DISTILLATION_SHARE * ops.cast(is_right, from_labels.dtype)
+    return share * from_teacher + (1 - share) * from_labels
 
 
 def accuracy(targets, answers):
@@ -283,12 +291,17 @@ def train(
     model.save_weights(trained)
 
 
-def in_float32(trained: keras.Model) -> keras.Model:
-    keras.config.set_dtype_policy("float32")
-    model = build_model()
+def student_like(trained: keras.Model, name: str | None = None) -> keras.Model:
+    """A student with the weights of a model whose layers may have other names."""
+    model = build_model(name=name)
     for variable, value in zip(model.variables, trained.variables, strict=True):
         variable.assign(value)
     return model
+
+
+def in_float32(trained: keras.Model) -> keras.Model:
+    keras.config.set_dtype_policy("float32")
+    return student_like(trained, MODEL_NAME)
 
 
 def calibrate(model: keras.Model, folder: Path) -> None:
@@ -327,19 +340,20 @@ def main() -> None:
     data, photos, cache = options.data, options.photos, options.cache
     keras.utils.set_random_seed(TEACHER_ROUND.seed)
     keras.config.set_dtype_policy(training_dtype())
-    count = TUNING_SCENES if options.start else SCENES
-    of_training = count, SCENES_SEED, SHARES, training_samples, data, photos
-    scenes = rendered(cache, *of_training)
     if options.start:
-        teacher, model = build_model(), build_model()
-        for each in (teacher, model):
-            each.load_weights(options.start)
-        train(model, scenes, TUNING_ROUND, teacher, options.start)
+        model = student_like(keras.models.load_model(options.start, compile=False))
     else:
+        of_training = SCENES, SCENES_SEED, SHARES, training_samples, data, photos
+        scenes = rendered(cache, *of_training)
         teacher = build_model(TEACHER)
         train(teacher, scenes, TEACHER_ROUND)
         model = build_model()
         train(model, scenes, STUDENT_ROUND, teacher)
+    count, stage = LAST_SCENES, LAST_ROUND
+    if options.start and photos:
+        count, stage = TUNING_SCENES, TUNING_ROUND
+    of_last = count, LAST_SEED, LAST_SHARES, training_samples, data, photos
+    train(model, rendered(cache, *of_last), stage, student_like(model), options.start)
     of_held_out = HELD_OUT_SCENES, HELD_OUT_SEED, SHARES, mnist_validation, data
     model = in_float32(model)
     calibrate(model, rendered(cache, *of_held_out))

@@ -36,7 +36,7 @@ from training.evaluate.composed import (
     touching_pairs,
 )
 from training.evaluate.corruptions import CORRUPTIONS, corrupted
-from training.evaluate.empty import RENDERED, empty_sets, rendered
+from training.evaluate.empty import COMPOSED, RENDERED, empty_sets, rendered
 from training.evaluate.failures import save_failures, save_number_failures
 from training.evaluate.numbers import Number, Reading, load_numbers, score_of
 from training.evaluate.packaging import VARIANTS, open_picture, repackaged
@@ -46,6 +46,7 @@ from training.evaluate.plots import (
     reliability_plot,
     save_plot,
 )
+from training.evaluate.straight import straight_digits
 from training.glyphs import Bank
 
 COVERAGE = 0.95
@@ -119,14 +120,14 @@ def digit_cells(given: list[Answer]) -> list[str]:
     ]
 
 
-def score_empty(ask: Ask, sets: Sets, failures: Path | None) -> None:
+def score_empty(ask: Ask, sets: Sets, directory: Path, failures: Path | None) -> None:
     columns = (f"best probability above {100 * level:.0f} %" for level in SURE)
     columns = *columns, "any digit read"
-    begin_table("Pictures without a digit", "set", "pictures", *columns)
+    begin_table("Pictures that do not show one digit", "set", "pictures", *columns)
     for name, samples in sets.items():
-        given = ask(
-            samples, name, partial(rendered, name) if name in RENDERED else as_it_is
-        )
+        is_made = name in (*RENDERED, *COMPOSED)
+        change = partial(rendered, directory, name) if is_made else as_it_is
+        given = ask(samples, name, change)
         sure = [sum(answer.best > level for answer in given) for level in SURE]
         sure.append(sum(answer.shows_digit for answer in given))
         row(name, f"{len(given):,}", *(share(number, len(given)) for number in sure))
@@ -271,6 +272,7 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     arguments = parse_arguments()
     digits, empty = evaluation_sets(arguments.data), empty_sets(arguments.data)
+    digits["straight"] = straight_digits()
     known = [*digits, *empty, *TABLES]
     names = arguments.sets or known
     if unknown := set(names) - set(known):
@@ -296,7 +298,7 @@ def score(
             for name in first_there(PHOTOS, given):
                 save_plot(examples_plot(given[name]), plots, "examples")
     if chosen := {name: empty[name] for name in empty if name in names}:
-        score_empty(ask, chosen, failures)
+        score_empty(ask, chosen, arguments.data, failures)
     if "numbers" in names:
         score_all_numbers(ask, arguments.data, arguments.limit, failures)
     if "corruptions" in names:
