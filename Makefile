@@ -42,8 +42,8 @@ train train-detector: export TF_ENABLE_ONEDNN_OPTS = 1
 train: training-named $(DEV) ## the model: on PHOTOS, your own, or from DATA
 	$(VENV)/bin/python -m $(if $(DATA),training.train --data $(DATA) $(if $(PHOTOS),--photos $(PHOTOS)) $(if $(START),--start $(START)),training.own --photos "$(PHOTOS)" $(if $(NEW),--new))
 
-training-named:
-	$(if $(DATA)$(PHOTOS),,$(error PHOTOS=DIR names the folder with your pictures, DIR/0 to DIR/9, or DATA=DIR the public data sets))
+training-named: $(if $(DATA),data-named)
+	$(if $(DATA)$(PHOTOS),,$(error PHOTOS=DIR must name the folder with your pictures, DIR/0 to DIR/9, or DATA=DIR that with the data))
 
 train-detector: data-named $(DEV) ## the detector of digits, from DATA
 	$(VENV)/bin/python -m training.train_detector --data $(DATA)

@@ -1,7 +1,6 @@
 """Fetching the training data and converting them, shown on small samples."""
 
 import gzip
-import subprocess
 import sys
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -208,10 +207,3 @@ def test_a_file_that_was_saved_by_hand_is_taken(original, directory):
     original.rename(directory / "pendigits.csv.download")
     fetch.fetch(source(original)._replace(url=CLOSED), directory)
     assert (directory / "pendigits.csv").read_bytes() == CSV
-
-
-def test_evaluation_without_data_says_what_data_is():
-    make = ["make", "--dry-run", "evaluate", "DATA="]
-    ended = subprocess.run(make, cwd=ROOT, capture_output=True, text=True)
-    assert ended.returncode
-    assert "DATA=DIR names the folder with the data" in ended.stderr

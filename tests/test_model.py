@@ -56,7 +56,9 @@ def test_blank_paper_gets_no_confident_answer():
 
 def test_a_picture_is_answered_as_keras_answers_it():
     paths = sorted((RESOURCES / "mnist_sample").glob("*/*"))[::9]
-    pixels = [prepare(decode(path.read_bytes(), 10**8)).first.pixels for path in paths]
+    pixels = [
+        prepare(decode(path.read_bytes(), 10**8)).first.input.pixels for path in paths
+    ]
     together = service.MODEL(np.stack(pixels)).numpy()
     # LiteRT computes with weights of 8 bits.
     for one, expected in zip(pixels, together, strict=True):
