@@ -50,9 +50,10 @@ VIEW_WEIGHTS = np.array([[0.35], [0.35], [0.2], [0.2]])
 # No view alone rules a digit out.
 PROBABILITY_FLOOR = 1e-9
 # By how much weights rounded to 8 bits may change a probability on trial. Our model was
-# measured with them, which move doubtful answers by some percent. Others are held to
-# a fifth of TOLERANCE, as real pictures may be moved further than those drawn here.
-INK_TOLERANCE, RESIZED_TOLERANCE = 0.05, 0.001
+# measured with them; they move what it is unsure of, as most blends of two digits, by
+# some percent. Others are held to a fifth of TOLERANCE, as real pictures may be moved
+# further than those drawn here.
+INK_TOLERANCE, RESIZED_TOLERANCE = 0.1, 0.001
 # A JPEG that is plainly resized is decoded to at least so many times the model's input:
 # Pillow's resize then gives the same to a grey level.
 DRAFT_FACTOR = 4

@@ -94,7 +94,7 @@ def test_close_neighbours_are_moved_together_until_their_ink_meets():
     assert boxes[1].x < boxes[0].x + boxes[0].width
 
 
-@pytest.mark.parametrize("name", ["pairs", "neighbours", "hairlines"])
+@pytest.mark.parametrize("name", ["pairs", "neighbours", "hairlines", "scans"])
 def test_compositions_need_no_set_of_digits(name):
     rng = np.random.default_rng(0)
     pixels, label = scenes.one_scene(rng, {}, [name], np.ones(1))
@@ -173,3 +173,13 @@ def test_calibration_finds_how_overconfident_a_model_is():
     assert calibrate.best_temperature(overconfident, labels) == pytest.approx(
         3, rel=0.1
     )
+
+
+def test_the_last_round_keeps_a_tenth_of_the_weights_before():
+    tuned, before = (
+        keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]) for _ in "ab"
+    )
+    tuned.set_weights([np.ones((2, 1)), np.ones(1)])
+    before.set_weights([np.zeros((2, 1)), np.zeros(1)])
+    train.average(tuned, before)
+    assert tuned.layers[0].get_weights()[1] == pytest.approx(0.9)

@@ -314,6 +314,23 @@ def few_pixels(
     return small, enlarged(box, scale)
 
 
+def scan(rng: Rng, ink: np.ndarray) -> tuple[np.ndarray, Box]:
+    """A bold drawing in two tones and few pixels, stretched over most of a square."""
+    side = int(rng.integers(20, 49))
+    bold = round(between(rng, 1, 0.14 * max(ink.shape)))
+    ink = cv2.dilate(np.pad(ink, bold), np.ones((bold, bold), np.uint8))
+    x, y, width, height = cv2.boundingRect((ink > 0.3).astype(np.uint8))
+    ink = ink[y : y + height, x : x + width]
+    narrowest = min(1, max(0.3, width / height))
+    size = max(4, round(side * between(rng, narrowest, 1))), side
+    small = cv2.resize(ink, size, interpolation=cv2.INTER_AREA) > between(rng, 0.3, 0.7)
+    rims = (*rng.integers(0, 3, 2), *borders(*[(side - size[0]) // 2] * 2))
+    picture = np.pad(small, (rims[:2], rims[2:])).astype(np.uint8)
+    box = Box(*cv2.boundingRect(picture))
+    picture = picture if chance(rng, 0.6) else 1 - picture
+    return np.repeat(255 * picture[..., None], 3, axis=2), box
+
+
 def coarse(rng: Rng, picture: np.ndarray) -> np.ndarray:
     """A picture of few pixels, left so or enlarged with hard or soft pixels."""
     height, width = picture.shape[:2]

@@ -54,9 +54,10 @@ LAST_SHARES = {
     "steep": 0.03,
     "hairlines": 0.02,
     "low resolution": 0.03,
+    "scans": 0.07,
 }
 # Rendered, so always available.
-DRAWN = ("forms", "empty", *compositions.KINDS)
+DRAWN = ("forms", "empty", "scans", *compositions.KINDS)
 # Sources of the digits in compositions, and how often each is drawn from. Of pendigits,
 # whose pen lifts are lost, the digits below have a joining line.
 COMPOSED = {"mnist": 0.5, "bhmsds": 0.2, "pendigits": 0.1, "forms": 0.2}
@@ -213,6 +214,10 @@ def draw_scene(
     """A picture from a source, its label, and where the digit is if that is known."""
     if name == "empty":
         return empty.empty_scene(rng), NO_DIGIT, None
+    if name == "scans":
+        content, label = any_digit(rng, groups)
+        picture, box = render.scan(rng, draw.draw(rng, content))
+        return picture, label, box
     if name == "forms":
         content, label = forms.form(rng)
     else:
