@@ -51,11 +51,11 @@ MOST_OF_HEIGHT = 0.6
 STRIP_RATIO, STRIP_SIDE = 4, 90
 
 # A digit's score: the exponents of the probability that it is there, and of which digit
-# it is by detector and classifier; the least score of a digit, and of the best of all:
-# letters and textures resemble some digit a little. Detections that are less likely
-# than such a share of the best are left out before.
+# it is by detector and classifier; the least score of a digit, and the least mean of
+# all: letters and textures resemble some digit a little. Detections that are less
+# likely than such a share of the best are left out before.
 THERE_WEIGHT, DIGIT_WEIGHT = 0.6, 0.35
-LEAST_SCORE, CLEAR_SCORE, LEAST_SHARE = 0.35, 0.6, 0.3
+LEAST_SCORE, USUAL_SCORE, LEAST_SHARE = 0.4, 0.5, 0.3
 # Which digit: the weights of detector and classifier in a logarithmic opinion pool, and
 # the floor by which neither rules a digit out.
 DETECTOR_WEIGHT, CLASSIFIER_WEIGHT, FLOOR = 0.4, 0.6, 1e-3
@@ -151,19 +151,19 @@ def is_most_of(whole: Box, part: Box) -> bool:
 def read_found(
     ink: np.ndarray, found: list[Detection], size: Size, classify: Classify
 ) -> list[Digit]:
-    """Those of the detections that are digits; none if no one is clear."""
+    """Those of the detections that are digits; none if they are all rather unclear."""
     scale = max(size) / max(ink.shape)
-    digits, best = [], 0.0
+    digits, scores = [], []
     for number, row in enumerate(rows_of(found)):
         for detection in row:
             probabilities, score = read_digit(ink, detection, classify)
             if score > LEAST_SCORE:
                 box = as_box(detection, scale, size)
                 digits.append(Digit(probabilities, box, number))
-                best = max(best, score)
+                scores.append(score)
         if len(digits) > MAX_DIGITS:
             break
-    return digits if best > CLEAR_SCORE else []
+    return digits if digits and np.mean(scores) > USUAL_SCORE else []
 
 
 def find_digits(

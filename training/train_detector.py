@@ -21,15 +21,13 @@ from training.pages import FULL, SHAPES, draw_pages
 from training.train import HERE, ROOT, digest, training_dtype
 
 PAGES, PAGES_SEED, GLYPHS_SEED = 64_000, 11, 1
-# Pages with digits of the held-out samples.
-TEST_PAGES, TEST_PAGES_SEED, TEST_GLYPHS_SEED = 1_600, 12, 2
 SEED = 5
-EPOCHS, BATCH = 4, 32
-LEARNING_RATE, WARM_UP = 1.5e-3, 200  # the latter in steps
+EPOCHS, BATCH = 3, 16
+LEARNING_RATE, WARM_UP = 1.2e-3, 200  # the latter in steps
 WEIGHT_DECAY, CLIPPED_NORM = 1e-4, 5.0
 AHEAD = 8  # batches, made while others are trained on
 # The saved weights are an average over about this many of the last steps.
-AVERAGED_STEPS = 300
+AVERAGED_STEPS = 200
 # How a page varies from epoch to epoch: moved by up to so many pixels; standard
 # deviations of the logarithms of gain and gamma; noise, of full ink, and how often.
 MOVED, GAIN, GAMMA, NOISE, NOISY_SHARE = 10, 0.18, 0.12, 0.08, 0.25
