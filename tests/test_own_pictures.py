@@ -165,7 +165,10 @@ def test_a_new_model_needs_none_before(tmp_path, quick, capsys):
     [
         (["PHOTOS=my photos"], 'training.own --photos "my photos"'),
         (["PHOTOS=photos", "NEW=1"], 'training.own --photos "photos" --new'),
-        (["PHOTOS=photos", "DATA=data"], "training.train --data data --photos photos"),
+        (
+            ["PHOTOS=photos", "DATA=tests"],
+            "training.train --data tests --photos photos",
+        ),
     ],
 )
 def test_make_train_takes_pictures_or_data_or_both(arguments, command):
@@ -175,7 +178,7 @@ def test_make_train_takes_pictures_or_data_or_both(arguments, command):
 def test_make_train_without_pictures_says_what_is_missing():
     ended = make_train()
     assert ended.returncode
-    assert "PHOTOS=DIR names the folder with your pictures" in ended.stderr
+    assert "PHOTOS=DIR must name the folder with your pictures" in ended.stderr
 
 
 def make_train(*arguments):
