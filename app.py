@@ -3,7 +3,6 @@
 import logging
 import sys
 import warnings
-from base64 import b64encode
 from functools import partial
 from hashlib import sha256
 from importlib.util import find_spec
@@ -17,7 +16,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import settings
 from labelling import label_pictures  # isort: split
 
-import errors
+import answers
 from recognition import decoding
 from recognition.batching import BatchingRecogniser
 from recognition.inference import Recogniser
@@ -69,14 +68,13 @@ except UnfitModel as error:
     raise SystemExit(4) from None  # gunicorn stops then, instead of trying again
 MODEL_SHA256 = sha256(MODEL_FILE.read_bytes()).hexdigest()
 
-
 app = Service(__name__)
 # Werkzeug refuses a body as soon as it has reached this.
 app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_BYTES + FORM_BYTES + 1
 app.json.sort_keys = False
 app.extensions["recogniser"] = RECOGNISER
 app.cli.add_command(label_pictures)
-for error, handler in errors.HANDLERS.items():
+for error, handler in answers.ERROR_HANDLERS.items():
     app.register_error_handler(error, handler)
 CORS(app, expose_headers="Retry-After")
 app.wsgi_app = SlowClients(app.wsgi_app, settings.MAX_REQUEST_SECONDS)
@@ -147,28 +145,7 @@ def predict():
         shows_input = flag(request, upload, "input", False)
         recognition = RECOGNISER.recognise(file, partial(is_connected, request.environ))
         image_url = save(file, extension, recognition.format) if is_saved else None
-    answer = {
-        "classification_result": [
-            {"class": CLASS[digit], "prob": percent}
-            for digit, percent in recognition.ranking()
-        ],
-        "image_url": image_url,
-        "box": recognition.box and recognition.box._asdict(),
-        "digits": [
-            {
-                "class": CLASS[digit.label],
-                "prob": digit.percent,
-                "box": digit.box and digit.box._asdict(),
-            }
-            for digit in recognition.digits
-        ],
-        "text": recognition.text,
-        **({"truncated": True} if recognition.is_truncated else {}),
-    }
-    if shows_input:
-        data = b64encode(recognition.input_png()).decode()
-        answer["input"] = f"data:image/png;base64,{data}"
-    return answer
+    return answers.prediction(recognition, image_url, shows_input)
 
 
 def save(file: BinaryIO, extension: str, picture_format: str) -> str:

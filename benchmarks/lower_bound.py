@@ -18,14 +18,7 @@ def answer(app, data: bytes) -> str:
     """Bytes → JSON, as app.predict does it between taking the file and sending."""
     recognition = app.RECOGNISER.recogniser.recognise(data, app.settings.MAX_PIXELS)
     name = app.UPLOADS.save(BytesIO(data), "jpg")
-    result = [
-        {"class": app.CLASS[digit], "prob": percent}
-        for digit, percent in recognition.ranking()
-    ]
-    box = recognition.box and recognition.box._asdict()
-    return app.app.json.dumps(
-        {"classification_result": result, "image_url": name, "box": box}
-    )
+    return app.app.json.dumps(app.answers.prediction(recognition, name))
 
 
 def seconds_each(app, data: bytes) -> float:

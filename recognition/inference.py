@@ -37,6 +37,7 @@ from recognition.numbers import (
     MAX_DIGITS,
     Digit,
     may_show_several,
+    ranking,
     read_digits,
     text_of,
 )
@@ -93,9 +94,7 @@ class Recognition(NamedTuple):
 
     def ranking(self) -> list[tuple[int, float]]:
         """Each digit and its probability in percent, the most probable first."""
-        order = np.argsort(-self.probabilities, kind="stable").tolist()
-        percent = (100 * self.probabilities.astype(float)).tolist()
-        return [(digit, round(percent[digit], 2)) for digit in order]
+        return ranking(self.probabilities)
 
     def input_png(self) -> bytes:
         """What the model saw, grey or in colour as its input is."""

@@ -95,6 +95,13 @@ class Digit(NamedTuple):
         return bool(self.probabilities.max() >= LEGIBLE)
 
 
+def ranking(probabilities: np.ndarray) -> list[tuple[int, float]]:
+    """Each digit and its probability in percent, the most probable first."""
+    order = np.argsort(-probabilities, kind="stable").tolist()
+    percent = (100 * probabilities.astype(float)).tolist()
+    return [(digit, round(percent[digit], 2)) for digit in order]
+
+
 def text_of(digits: list[Digit]) -> str:
     """Rows separated by newlines, ILLEGIBLE for what is not legible."""
     rows: dict[int, str] = {}

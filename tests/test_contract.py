@@ -279,3 +279,11 @@ def test_info_names_the_service_and_its_model(client):
 def test_names_of_the_module():
     assert service.CLASS_LEN == len(service.CLASS) == service.MODEL.output_shape[-1]
     assert set(service.ALLOWED_EXT) == {"jpg", "jpeg", "png"}
+
+
+def test_each_digit_of_a_number_has_its_ranking_if_asked(post):
+    number = (RESOURCES / "numbers" / "1717_guerrantif.jpg").read_bytes()
+    answer = post(number, "number.jpg", query_string={"input": "true"}).json
+    for digit in answer["digits"]:
+        assert digit["ranking"][0] == {"class": digit["class"], "prob": digit["prob"]}
+        assert len(digit["ranking"]) == 10

@@ -1,7 +1,13 @@
-"""Every error as JSON: `error`, a sentence; `code`, for programs; `hint`, if any."""
+"""What is answered as JSON: predictions, and errors.
 
+Of an error, `error` is a sentence, `code` for programs, and `hint` says what would be
+right.
+"""
+
+from base64 import b64encode
 from random import choice
 
+import numpy as np
 from flask import Response, current_app, request
 from werkzeug.exceptions import (
     HTTPException,
@@ -14,10 +20,40 @@ import settings
 from recognition import decoding
 from recognition.batching import Busy
 from recognition.decoding import InvalidImage
+from recognition.inference import Recognition
+from recognition.numbers import Digit, ranking
 from uploads import StorageFull
 
 # Random, so that refused clients do not all return together.
 RETRY_AFTER_SECONDS = range(2, 11)
+
+
+def prediction(
+    recognition: Recognition, image_url: str | None, shows_input: bool = False
+) -> dict:
+    answer = {
+        "classification_result": ranked(recognition.probabilities),
+        "image_url": image_url,
+        "box": recognition.box and recognition.box._asdict(),
+        "digits": [digit_entry(each, shows_input) for each in recognition.digits],
+        "text": recognition.text,
+    }
+    if recognition.is_truncated:
+        answer["truncated"] = True
+    if shows_input:
+        data = b64encode(recognition.input_png()).decode()
+        answer["input"] = f"data:image/png;base64,{data}"
+    return answer
+
+
+def digit_entry(digit: Digit, has_ranking: bool) -> dict:
+    box = digit.box and digit.box._asdict()
+    entry = {"class": str(digit.label), "prob": digit.percent, "box": box}
+    return entry | ({"ranking": ranked(digit.probabilities)} if has_ranking else {})
+
+
+def ranked(probabilities: np.ndarray) -> list[dict]:
+    return [{"class": str(digit), "prob": p} for digit, p in ranking(probabilities)]
 
 
 def described(error: str, code: str, hint: str | None = None) -> dict[str, str]:
@@ -60,7 +96,7 @@ def storage_full(error: StorageFull):
     return described("There is no room to save the picture.", "storage_full", hint), 507
 
 
-HANDLERS = {
+ERROR_HANDLERS = {
     HTTPException: http_error,
     RequestEntityTooLarge: too_many_bytes,
     InvalidImage: invalid_image,
