@@ -79,7 +79,7 @@ def examples_plot(given: list[Answer]) -> Figure:
     figure = Figure(figsize=(1.2 * len(chosen), 3.4), layout="constrained")
     panels = figure.subplots(2, len(chosen), squeeze=False)
     for (above, below), answer in zip(panels.T, chosen, strict=True):
-        _, pixels, box, _ = RECOGNISER.recognise(answer.sample.content, MAX_PIXELS)
+        _, pixels, box, *_ = RECOGNISER.recognise(answer.sample.content, MAX_PIXELS)
         picture = ImageOps.exif_transpose(Image.open(BytesIO(answer.sample.content)))
         above.imshow(picture, cmap="gray")
         if box:

@@ -12,7 +12,7 @@ from recognition.model import CLASSES, keras
 from recognition.samples import as_png
 from training.data import Sample
 from training.own.pictures import OwnPicture
-from training.scenes import DRAWN, MAX_PIXELS, SHARES, render_set
+from training.scenes import DRAWN, LAST_SHARES, MAX_PIXELS, render_set
 
 layers = keras.layers
 
@@ -27,7 +27,7 @@ TURN, ZOOM, SHIFT, CONTRAST = 0.015, 0.08, 0.02, 0.2
 # As many are rendered.
 OWN_SCENES, SCENES_A_PICTURE = 6_000, 2
 OWN_SHARES = {"photos": 1.0}
-RENDERED_SHARES = {name: share for name, share in SHARES.items() if name in DRAWN}
+RENDERED_SHARES = {name: LAST_SHARES[name] for name in DRAWN}
 TUNING_BATCH, TUNING_EPOCHS, TUNING_RATE = 128, 4, 3e-4
 
 # Filters of each convolution of the small network, and units of its dense layer.
@@ -73,7 +73,7 @@ def scenes(
 def resized_picture(data: bytes, preparation: Preparation) -> np.ndarray:
     """The whole picture as the service resizes it, uint8. Raises InvalidImage."""
     opened = open_image(data, MAX_PIXELS, preparation.decoded_size)
-    pixels = run(preparation.stages, opened).first.pixels
+    pixels = run(preparation.stages, opened).first.input.pixels
     return np.rint(255 * pixels).astype(np.uint8)
 
 
