@@ -96,7 +96,7 @@ def post(proxy, picture: bytes, name: str = "7.png", **options) -> requests.Resp
 
 def assert_readable_refusal(answer: requests.Response, status: int) -> None:
     assert answer.status_code == status
-    assert list(answer.json()) == ["error", "code"]
+    assert list(answer.json())[:2] == ["error", "code"]
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.headers["Access-Control-Allow-Origin"] == "*"
     assert answer.headers["Access-Control-Expose-Headers"] == "Retry-After"
