@@ -49,6 +49,8 @@ MOST_OF_HEIGHT = 0.6
 # A picture whose sides have a larger ratio than this is a strip: its light is estimated
 # in parts of such a ratio, and its shorter side has so many pixels if it can.
 STRIP_RATIO, STRIP_SIDE = 4, 90
+# In a longer strip no digit would have enough of LARGEST_SIDE.
+LONGEST_STRIP = 100
 
 # A digit's score: the exponents of the probability that it is there, and of which digit
 # it is by detector and classifier; the least score of a digit, and the least mean of
@@ -113,7 +115,8 @@ def text_of(digits: list[Digit]) -> str:
 
 def may_show_several(picture: Picture, finding: Finding, answer: Digit) -> bool:
     """Whether the detector is to look at it: a cheap guess, which may be wrong."""
-    if max(picture.size) < SMALLEST_PICTURE:
+    longer, shorter = max(picture.size), min(picture.size)
+    if longer < SMALLEST_PICTURE or longer > LONGEST_STRIP * shorter:
         return False
     if finding.rival > RIVAL_SHARE or answer.probabilities.max() < SURE:
         return True

@@ -12,6 +12,8 @@ from server import GUNICORN, ROOT, running_server
 
 def run(command, **environment):
     environment = {**os.environ, **environment}
+    environment.pop("MAKEFLAGS", None)  # of the make that may run the tests
+    environment.pop("MAKELEVEL", None)
     return subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120
     )

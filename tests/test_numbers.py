@@ -134,3 +134,9 @@ def test_what_reaches_into_a_crop_is_removed():
     # Not if it is all that there is.
     ink[8:32, 10:14] = 0
     assert np.array_equal(numbers.without_neighbours(ink), ink)
+
+
+@pytest.mark.parametrize("size", [(1, 10_000), (10_000, 1), (20, 2_001)], ids=str)
+def test_a_strip_too_long_for_digits_is_answered(size):
+    data = as_bytes(Image.effect_noise(size, 90).convert("L"))
+    assert len(RECOGNISER.recognise(data, 10**8).digits) <= 1
