@@ -542,6 +542,7 @@ def test_the_documentation_sends_a_picture(driver, server):
     page = Page(driver, server.url + "/docs")
     page.wait(lambda: driver.find_elements(By.CSS_SELECTOR, ".opblock-post"))
     for button in (".opblock-post .opblock-summary-control", ".try-out__btn"):
+        page.wait(lambda button=button: driver.find_elements(By.CSS_SELECTOR, button))
         driver.find_element(By.CSS_SELECTOR, button).click()
     driver.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(PHOTO))
     driver.find_element(By.CSS_SELECTOR, ".execute").click()
