@@ -162,7 +162,8 @@ def score_all_numbers(
     if numbers:
         score_numbers(ask, spread(numbers, limit), failures)
     if bank and bank.letters:
-        score_empty(ask, {"words": spread(words(bank), limit)}, failures)
+        samples = {"words": spread(words(bank), limit)}
+        score_empty(ask, samples, directory, failures)
 
 
 def composed(bank: Bank) -> list[Number]:
