@@ -82,6 +82,7 @@ def too_many_bytes(_error: RequestEntityTooLarge):
 
 def invalid_image(error: InvalidImage):
     status = 413 if isinstance(error, decoding.TooLarge) else 400
+    # Its sentence is written for the client.
     return described(str(error), error.code, error.hint), status
 
 

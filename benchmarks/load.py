@@ -1,4 +1,4 @@
-"""Posts a picture to a server: once, or by wrk on many connections at once."""
+"""Sends a picture to a server: one request, or a load from wrk."""
 
 import json
 import os

@@ -65,7 +65,10 @@ def load_model(path: Path) -> keras.Model:
 
 
 def reason_of(error: Exception) -> str:
-    """In one line: messages of Keras have paragraphs, those of TensorFlow colours."""
+    """In one line: messages of Keras have paragraphs, those of TensorFlow colours.
+
+    For the operator who starts the service, never for a client.
+    """
     line = " ".join(str(error).split())[:200]
     return "".join(filter(str.isprintable, line)) or type(error).__name__
 
