@@ -139,17 +139,20 @@ def decoded(
 
 def suppress(found: list[Detection]) -> list[Detection]:
     """Of several detections of the same digit only the surest."""
-    kept: list[Detection] = []
-    for detection in sorted(found, key=lambda each: -each.centre):
-        if not any(is_same(detection.box, other.box) for other in kept):
-            kept.append(detection)
-    return kept
+    found = sorted(found, key=lambda each: -each.centre)
+    boxes = np.array([each.box for each in found]).reshape(-1, 4)
+    is_left = np.ones(len(found), bool)
+    for place in range(len(found)):
+        if is_left[place]:
+            is_left[place + 1 :] &= ~are_same(boxes[place], boxes[place + 1 :])
+    return [each for each, left in zip(found, is_left, strict=True) if left]
 
 
-def is_same(one: tuple, other: tuple) -> bool:
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    shared = max(width, 0) * max(height, 0)
-    areas = [(right - left) * (low - high) for left, high, right, low in (one, other)]
-    union = sum(areas) - shared
-    return shared > SAME_UNION * union or shared > SAME_SMALLER * min(areas)
+def are_same(box: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Whether boxes, (n, 4), show the digit of a box, (4,): bool (n,)."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    shared = np.maximum(sides, 0).prod(axis=1)
+    areas = (others[:, 2:] - others[:, :2]).prod(axis=1)
+    area = (box[2:] - box[:2]).prod()
+    is_most = shared > SAME_UNION * (area + areas - shared)
+    return is_most | (shared > SAME_SMALLER * np.minimum(area, areas))

@@ -33,8 +33,8 @@ JOINED = {4, 5, 7}
 LETTERS, LETTER_SIGNS, LOOKALIKES, SIGNS = 4_000, 800, 1_200, 2_000
 # The label of a letter that is written like some digit.
 LOOKALIKE = 11
-# Every nth sample is held out of training for the test pages, which need fewer glyphs.
-HELD_OUT_EVERY, TEST_PARTS = 20, 8
+# The test pages need this part of the glyphs.
+TEST_PARTS = 8
 # Real photo crops keep their own ink so often.
 OWN_INK_SHARE = 0.7
 # Paper and ink of a photo crop: quantiles of its grey levels, in percent, the distance
@@ -129,22 +129,12 @@ def drawn(job: tuple[int, Sample | None]) -> Glyph | None:
     return Glyph(glyph, label, stroke_of(glyph), height, drop)
 
 
-def held_out(samples: list[Sample], part: str) -> list[Sample]:
-    is_test = part == "test"
-    return [
-        sample
-        for place, sample in enumerate(samples)
-        if (place % HELD_OUT_EVERY == 0) == is_test
-    ]
-
-
-def sources(directory: Path, part: str) -> dict[str, list[Sample]]:
+def sources(directory: Path) -> dict[str, list[Sample]]:
     """The samples of each set that is there, and the letters."""
-    mnist = data.mnist_training if part == "train" else data.mnist_validation
-    groups = {"mnist": mnist(directory)}
+    groups = {"mnist": data.mnist_training(directory)}
     for name in ("bhmsds.npz", "hwd1000.zip", "pendigits.csv"):
         if (directory / name).exists():
-            samples = held_out(data.TRAINING_SETS[name](directory), part)
+            samples = data.TRAINING_SETS[name](directory)
             groups[Path(name).stem] = [s for s in samples if s.label != NO_DIGIT]
             others = [s for s in samples if s.label == NO_DIGIT]
             groups |= {"letter signs": others} if others else {}
@@ -152,11 +142,18 @@ def sources(directory: Path, part: str) -> dict[str, list[Sample]]:
         lines = groups["pendigits"]
         groups["pendigits"] = [s for s in lines if s.label not in JOINED]
     if (directory / "handwritten62.zip").exists():
-        digits = [s for s in data.handwritten62(directory) if s.label != NO_DIGIT]
-        groups["handwritten62"] = held_out(digits, part)
-        letters = data.handwritten62(directory, part)
-        groups["letters"] = [s for s in letters if s.label == NO_DIGIT]
-        groups["lookalikes"] = held_out(lookalikes(directory), part)
+        samples = data.handwritten62(directory)
+        groups["handwritten62"] = [s for s in samples if s.label != NO_DIGIT]
+        groups["letters"] = [s for s in samples if s.label == NO_DIGIT]
+        groups["lookalikes"] = lookalikes(directory)
+    return groups
+
+
+def test_sources(directory: Path) -> dict[str, list[Sample]]:
+    """Digits and letters that neither model was trained on."""
+    groups = {"mnist": data.glyphs_of(*data.mnist(directory, "t10k"), "mnist")}
+    if (directory / "handwritten62.zip").exists():
+        groups["letters"] = data.handwritten62(directory, "test")
     return groups
 
 
@@ -170,8 +167,9 @@ def lookalikes(directory: Path) -> list[Sample]:
 
 def jobs(directory: Path, part: str, seed: int) -> Iterable[tuple[int, Sample | None]]:
     rng = np.random.default_rng(seed)
-    groups = sources(directory, part)
-    parts = 1 if part == "train" else TEST_PARTS
+    is_test = part == "test"
+    groups = test_sources(directory) if is_test else sources(directory)
+    parts = TEST_PARTS if is_test else 1
     others = {
         "letters": LETTERS,
         "letter signs": LETTER_SIGNS,

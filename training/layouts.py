@@ -15,11 +15,11 @@ TIGHT_HEIGHTS = (18, 50)
 # Gaps between neighbours over their height, and how often: overlapping, touching,
 # close, apart.
 GAPS = {
-    (-0.28, -0.05): 0.14,
-    (-0.08, 0.06): 0.2,
-    (0.02, 0.22): 0.3,
-    (0.15, 0.5): 0.22,
-    (0.4, 2.0): 0.14,
+    (-0.3, -0.05): 0.2,
+    (-0.1, 0.06): 0.26,
+    (0.02, 0.22): 0.26,
+    (0.15, 0.5): 0.16,
+    (0.4, 2.0): 0.12,
 }
 # A digit is marked if this share of its box is on the page, and left out of the loss if
 # less is, but more than the second.
@@ -240,7 +240,7 @@ def tight(rng: Rng, bank: Bank, height: int, width: int) -> Sheet:
     style = any_style(rng, min(tall, tallest))
     glyphs = contents(rng, bank, style, count, mixture(rng))
     for place in (0, -1):
-        if chance(rng, 0.2):
+        if chance(rng, 0.3):
             glyphs[place] = bank.digit(rng, 1, style.pen)
     write(rng, sheet, style, glyphs, 30, 40 + height / 2, rng.normal(0, 0.03))
     if not sheet.boxes:

@@ -38,7 +38,7 @@ def ruler(rng: Rng, sheet: Sheet, height: float) -> np.ndarray:
 
     digits = [box[:4] for box in sheet.boxes]
     kind = choose(
-        rng, {"ruled": 0.45, "rim": 0.25, "cells": 0.15, "boxes": 0.09, "one": 0.06}
+        rng, {"ruled": 0.45, "rim": 0.2, "cells": 0.19, "boxes": 0.1, "one": 0.06}
     )
     if kind == "ruled":
         spacing = max(5, height * log_between(rng, 0.3, 2.2))

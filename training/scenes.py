@@ -15,7 +15,9 @@ from recognition.decoding import decode, to_uint8
 from recognition.illumination import candidate_views
 from recognition.localization import Box
 from training import compositions, draw, empty, forms, render
+from training.crops import digit_of_page
 from training.data import NO_DIGIT, Sample
+from training.glyphs import Bank, load_bank
 
 # How often each source is drawn from. Real photo crops are few and count for more.
 SHARES = {
@@ -43,14 +45,15 @@ LAST_SHARES = {
     "negatives": 0.06,
     "fashion": 0.06,
     "empty": 0.09,
-    "pairs": 0.10,
+    "pairs": 0.11,
     "fragments": 0.04,
     "frame pieces": 0.02,
     "signs": 0.02,
     "words": 0.03,
-    "neighbours": 0.07,
+    "neighbours": 0.05,
+    "crops": 0.14,
     "enclosed": 0.05,
-    "straight": 0.05,
+    "straight": 0.07,
     "steep": 0.03,
     "hairlines": 0.02,
     "low resolution": 0.03,
@@ -244,6 +247,9 @@ def one_scene(
     if name in compositions.KINDS:
         pixels, label = framed_composition(rng, groups, name)
         return to_uint8(255 * pixels[..., 0]), label
+    if name == "crops":
+        pixels, label = digit_of_page(rng, *_bank)
+        return to_uint8(255 * pixels[..., 0]), label
     while True:
         picture, label, true = draw_scene(rng, groups, name)
         views = framing.array_inputs(picture)
@@ -257,7 +263,8 @@ def one_scene(
 
 def render_chunk(seed: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    names = [name for name in _shares if name in DRAWN or _groups.get(name)]
+    there = {*DRAWN, *_groups, *(["crops"] if _bank else [])}
+    names = [name for name in _shares if name in there]
     shares = np.array([_shares[name] for name in names])
     scenes = [
         one_scene(rng, _groups, names, shares / shares.sum()) for _ in range(CHUNK)
@@ -268,12 +275,17 @@ def render_chunk(seed: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 _groups: Sources = {}
 _shares: dict[str, float] = {}
+_bank: list[Bank] = []
 
 
 def start_worker(
-    shares: dict[str, float], load: Callable[..., list[Sample]], folders: tuple
+    shares: dict[str, float],
+    bank: Path | None,
+    load: Callable[..., list[Sample]],
+    folders: tuple,
 ) -> None:
     _shares.update(shares)
+    _bank[:] = [load_bank(bank)] if bank else []
     _groups.update(by_source(load(*folders)))
 
 
@@ -282,6 +294,7 @@ def render_set(
     count: int,
     seed: int,
     shares: dict[str, float],
+    bank: Path | None,
     load: Callable[..., list[Sample]],
     *folders,
 ) -> None:
@@ -289,7 +302,7 @@ def render_set(
 
     images.npy is uint8 (count, 140, 90); labels.npy, written last, shows it is whole.
     Every process calls load(*folders) for its samples; the sources among them are drawn
-    from in proportion to their shares.
+    from in proportion to their shares. `bank`: the file of the glyphs of "crops".
     """
     folder.mkdir(parents=True, exist_ok=True)
     shape = (count, framing.INPUT_HEIGHT, framing.INPUT_WIDTH)
@@ -298,7 +311,7 @@ def render_set(
     starts = range(0, count, CHUNK)
     seeds = [(seed, start) for start in starts]
     work = get_context("spawn").Pool(
-        os.cpu_count(), start_worker, (shares, load, folders)
+        os.cpu_count(), start_worker, (shares, bank, load, folders)
     )
     with work as pool:
         chunks = zip(starts, pool.imap(render_chunk, seeds), strict=True)

@@ -16,11 +16,17 @@ import numpy as np
 import tensorflow as tf
 
 from training.detector import TARGETS, build_detector, detection_loss, targets_of
-from training.glyphs import draw_bank
 from training.pages import FULL, SHAPES, draw_pages
-from training.train import HERE, ROOT, digest, training_dtype
+from training.train import (
+    GLYPHS_CODE,
+    HERE,
+    ROOT,
+    digest,
+    glyph_bank,
+    training_dtype,
+)
 
-PAGES, PAGES_SEED, GLYPHS_SEED = 64_000, 11, 1
+PAGES, PAGES_SEED = 64_000, 11
 SEED = 5
 EPOCHS, BATCH = 3, 16
 LEARNING_RATE, WARM_UP = 1.2e-3, 200  # the latter in steps
@@ -32,9 +38,6 @@ AVERAGED_STEPS = 200
 # deviations of the logarithms of gain and gamma; noise, of full ink, and how often.
 MOVED, GAIN, GAMMA, NOISE, NOISY_SHARE = 10, 0.18, 0.12, 0.08, 0.25
 
-GLYPHS_CODE = [
-    HERE / f"{name}.py" for name in ("glyphs", "signs", "forms", "draw", "data")
-]
 PAGES_CODE = [
     *GLYPHS_CODE,
     *(
@@ -164,9 +167,7 @@ def main() -> None:
     options = parser.parse_args()
     keras.utils.set_random_seed(SEED)
     keras.config.set_dtype_policy(training_dtype())
-    bank = options.cache / f"glyphs-{digest(GLYPHS_SEED, *GLYPHS_CODE)}.npz"
-    if not bank.exists():
-        draw_bank(options.data, "train", GLYPHS_SEED, bank)
+    bank = glyph_bank(options.data, options.cache)
     folder = options.cache / f"pages-{digest(PAGES, PAGES_SEED, *PAGES_CODE)}"
     if not (folder / "done").exists():
         draw_pages(bank, options.data, PAGES, PAGES_SEED, folder)

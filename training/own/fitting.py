@@ -65,7 +65,7 @@ def scenes(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Inputs of the model, uint8 (count, 140, 90, 1), and their labels."""
     with TemporaryDirectory() as folder:
-        render_set(Path(folder), count, SCENES_SEED, shares, list, samples)
+        render_set(Path(folder), count, SCENES_SEED, shares, None, list, samples)
         images = np.load(Path(folder, "images.npy"))[..., np.newaxis]
         return images, np.load(Path(folder, "labels.npy"))
 
