@@ -3,32 +3,39 @@
 import logging
 import sys
 import warnings
-from functools import partial
+from base64 import b64encode
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
+from random import choice
 from typing import BinaryIO
 
+import numpy as np
 from flask import Response, abort, jsonify, request, send_file, send_from_directory
 from flask_cors import CORS
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+)
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import settings
 from labelling import label_pictures  # isort: split
 
-import answers
 from recognition import decoding
-from recognition.batching import BatchingRecogniser
-from recognition.inference import Recogniser
+from recognition.batching import BatchingRecogniser, Busy
+from recognition.decoding import InvalidImage
+from recognition.inference import Recogniser, Recognition
 from recognition.model import UnfitModel, load_model
+from recognition.numbers import Digit, ranking
 from uploads import (
     Refusal,
     Service,
     SlowClients,
-    Upload,
+    StorageFull,
     Uploads,
-    flag,
-    how_to_send,
     is_connected,
     uploaded_file,
 )
@@ -47,6 +54,8 @@ CLASS_LEN = len(CLASS)
 ALLOWED_EXT = decoding.ALLOWED_EXTENSIONS
 # What a multipart form may hold besides the file: boundaries, headers, small fields.
 FORM_BYTES = 1_000_000
+# Random, so that refused clients do not all return together.
+RETRY_AFTER_SECONDS = range(2, 11)
 # A page loads only what this service sends, or holds itself, and no site can frame it.
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
@@ -74,8 +83,6 @@ app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_BYTES + FORM_BYTES + 1
 app.json.sort_keys = False
 app.extensions["recogniser"] = RECOGNISER
 app.cli.add_command(label_pictures)
-for error, handler in answers.ERROR_HANDLERS.items():
-    app.register_error_handler(error, handler)
 CORS(app, expose_headers="Retry-After")
 app.wsgi_app = SlowClients(app.wsgi_app, settings.MAX_REQUEST_SECONDS)
 if count := settings.TRUSTED_PROXIES:
@@ -93,7 +100,7 @@ def index():
     # Browsers ask for HTML; what accepts anything, such as curl, gets JSON.
     kinds = ["application/json", "text/html"]
     if request.accept_mimetypes.best_match(kinds) == "text/html":
-        response = page("index.html", PAGE_POLICY)
+        response = page("index.html")
     else:
         response = jsonify(message="Digit Recognition API")
         for path, relation in (("docs", "doc"), ("openapi.json", "desc")):
@@ -103,9 +110,9 @@ def index():
     return response
 
 
-def page(name: str, policy: str) -> Response:
+def page(name: str) -> Response:
     response = send_file(ROOT / "static" / name)
-    response.headers["Content-Security-Policy"] = policy
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
@@ -133,19 +140,19 @@ def info():
 
 @app.post("/predict")
 def predict():
-    with uploaded_file(request) as upload:
+    with uploaded_file() as upload:
         file, extension = upload.file, decoding.extension_of(upload.filename)
         if not upload.filename:
-            hint = how_to_send(request, upload)
-            raise Refusal("No file uploaded", "no_file", hint)
+            raise Refusal("No file uploaded", "no_file", upload.how_to_send())
         if extension not in ALLOWED_EXT:
             hint = decoding.extension_hint(extension, file.read(1000))
             raise Refusal("Not allowed file extension.", "extension_not_allowed", hint)
-        is_saved = wants_saving(upload)
-        shows_input = flag(request, upload, "input", False)
-        recognition = RECOGNISER.recognise(file, partial(is_connected, request.environ))
+        is_saved, shows_input = upload.flag("save", True), upload.flag("input", False)
+        if is_saved and not (request.host and "Host" in request.headers):
+            raise Refusal("The header Host is missing or malformed.", "invalid_host")
+        recognition = RECOGNISER.recognise(file, is_connected)
         image_url = save(file, extension, recognition.format) if is_saved else None
-    return answers.prediction(recognition, image_url, shows_input)
+    return prediction(recognition, image_url, shows_input)
 
 
 def save(file: BinaryIO, extension: str, picture_format: str) -> str:
@@ -155,6 +162,34 @@ def save(file: BinaryIO, extension: str, picture_format: str) -> str:
     return f"{request.scheme}://{request.host}{request.root_path}/static/uploads/{name}"
 
 
+def prediction(
+    recognition: Recognition, image_url: str | None, shows_input: bool
+) -> dict:
+    answer = {
+        "classification_result": ranked(recognition.probabilities),
+        "image_url": image_url,
+        "box": recognition.box and recognition.box._asdict(),
+        "digits": [digit_entry(each, shows_input) for each in recognition.digits],
+        "text": recognition.text,
+    }
+    if recognition.is_truncated:
+        answer["truncated"] = True
+    if shows_input:
+        data = b64encode(recognition.input_png()).decode()
+        answer["input"] = f"data:image/png;base64,{data}"
+    return answer
+
+
+def digit_entry(digit: Digit, has_ranking: bool) -> dict:
+    box = digit.box and digit.box._asdict()
+    entry = {"class": str(digit.label), "prob": digit.percent, "box": box}
+    return entry | ({"ranking": ranked(digit.probabilities)} if has_ranking else {})
+
+
+def ranked(probabilities: np.ndarray) -> list[dict]:
+    return [{"class": str(digit), "prob": p} for digit, p in ranking(probabilities)]
+
+
 @app.get("/openapi.json")
 def openapi():
     return send_file(ROOT / "static" / "openapi.json", mimetype="application/json")
@@ -162,7 +197,7 @@ def openapi():
 
 @app.get("/docs")
 def docs():
-    return page("docs/index.html", PAGE_POLICY)
+    return page("docs/index.html")
 
 
 @app.get("/docs/<name>")
@@ -178,11 +213,47 @@ def describe_model() -> str:
     )
 
 
-def wants_saving(upload: Upload) -> bool:
-    is_saved = flag(request, upload, "save", True)
-    if is_saved and not (request.host and "Host" in request.headers):
-        raise Refusal("The header Host is missing or malformed.", "invalid_host")
-    return is_saved
+# Of an error, `error` is a sentence, `code` for programs, and `hint` says what would be
+# right.
+
+
+def described(error: str, code: str, hint: str | None = None) -> dict[str, str]:
+    return {"error": error, "code": code} | ({"hint": hint} if hint else {})
+
+
+@app.errorhandler(HTTPException)
+def http_error(error):
+    code = getattr(error, "reason", error.name.lower().replace(" ", "_"))
+    hint = getattr(error, "hint", None)
+    if isinstance(error, StorageFull):
+        app.logger.error("An upload cannot be stored: %s", error.__cause__)
+    elif isinstance(error, NotFound):
+        hint = f"{request.root_path}/docs describes what there is."
+    elif isinstance(error, MethodNotAllowed):
+        hint = f"It takes {' or '.join(sorted({*error.valid_methods} - {'OPTIONS'}))}."
+    # Its headers, such as Allow, stay.
+    response = error.get_response()
+    response.data = app.json.dumps(described(error.description, code, hint)) + "\n"
+    response.content_type = "application/json"
+    return response
+
+
+@app.errorhandler(InvalidImage)
+def invalid_image(error):
+    status = 413 if isinstance(error, decoding.TooLarge) else 400
+    # Its sentence is written for the client.
+    return described(str(error), error.code, error.hint), status
+
+
+@app.errorhandler(RequestEntityTooLarge)
+def too_many_bytes(_error):
+    return invalid_image(decoding.too_many_bytes(settings.MAX_UPLOAD_BYTES))
+
+
+@app.errorhandler(Busy)
+def busy(_error):
+    message = "The service is too busy; try again in a few seconds."
+    return described(message, "busy"), 503, {"Retry-After": choice(RETRY_AFTER_SECONDS)}
 
 
 @app.after_request

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
@@ -25,33 +26,23 @@ def cores(root: Path = Path("/")) -> int:
     return min([count, *map(ceil, cpu_quotas(root))])
 
 
-def cpu_quotas(root: Path) -> list[float]:
+def cpu_quotas(root: Path) -> Iterator[float]:
     """In cores: those of the control groups (version 1 and 2) of this process."""
-    quotas = []
-    for folder in control_groups(root):
-        with suppress(OSError, ValueError):  # "max" or -1: without a limit
-            if (folder / "cpu.max").exists():
-                quota, period = map(int, (folder / "cpu.max").read_text().split())
-            else:
-                quota = int((folder / "cpu.cfs_quota_us").read_text())
-                period = int((folder / "cpu.cfs_period_us").read_text())
-            quotas += [quota / period] if quota > 0 else []
-    return quotas
-
-
-def control_groups(root: Path) -> list[Path]:
-    """The folders that may hold a CPU quota, from this process's own up."""
-    folders = []
-    with suppress(OSError):
-        for line in (root / "proc/self/cgroup").read_text().splitlines():
-            _, controllers, group = line.split(":", 2)
-            if controllers and "cpu" not in controllers.split(","):
-                continue
-            mount = root / "sys/fs/cgroup" / ("cpu" if controllers else "")
-            folder = mount / group.lstrip("/")
-            chain = (folder, *folder.parents)
-            folders += [each for each in chain if each.is_relative_to(mount)]
-    return folders
+    groups = root / "proc/self/cgroup"
+    for line in groups.read_text().splitlines() if groups.exists() else ():
+        _, controllers, name = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mount, files = "", ["cpu.max"]
+        if controllers:
+            mount, files = "cpu", ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+        group = root / "sys/fs/cgroup" / mount / name.lstrip("/")
+        for folder in (group, *group.parents):
+            with suppress(OSError, ValueError):  # "max" or -1: without a limit
+                texts = [(folder / each).read_text() for each in files]
+                quota, period = map(int, " ".join(texts).split())
+                if quota > 0:
+                    yield quota / period
 
 
 PORT = whole_number("PORT", 5000, most=65535)

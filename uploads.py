@@ -9,7 +9,6 @@ import shutil
 import socket
 import threading
 import time
-from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,12 +18,12 @@ from functools import partial
 from pathlib import Path
 from posixpath import normpath
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 import numpy as np
-from flask import Flask, Request, abort
+from flask import Flask, abort, request
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.http import parse_options_header
 from werkzeug.wsgi import ClosingIterator, get_input_stream
 
@@ -45,11 +44,10 @@ HOW_TO_SEND = (
 # How much of a refused body is received: many clients read no answer before its end.
 DISCARDED_BYTES, DISCARDED_AT_ONCE = 100_000_000, 2**18
 
-# Only what was stored here is ever deleted; a dot marks what is still being written.
-OWN_NAME = re.compile(r"\.?[0-9a-f]{32}\.(?:jpg|jpeg|png)")
+# Only what was stored here is served and deleted. A dot before the name marks what is
+# still being written.
+UPLOAD_NAME = re.compile(r"[0-9a-f]{32}\.(?:jpg|jpeg|png)")
 CLEANUP_SECONDS = 600
-# Writing takes milliseconds: a temporary file of this age is of a killed worker.
-STALE_SECONDS = 3600
 # A cleanup leaves an eighth of the limit free and comes after a 64th is written, so
 # that eight workers together stay below the limit.
 HEADROOM_SHARE, CLEANUP_SHARE = 8, 64
@@ -59,8 +57,12 @@ CLOCK_STEP_SECONDS, CLOCK_SETTLE_SECONDS = 3600, 86_400
 log = logging.getLogger(__name__)
 
 
-class StorageFull(Exception):
+class StorageFull(HTTPException):
     """The disk is full, or nothing may be written to it; the cause says which."""
+
+    code, reason = 507, "storage_full"
+    description = "There is no room to save the picture."
+    hint = "With save=false the picture is read and not stored."
 
 
 class Refusal(BadRequest):
@@ -83,18 +85,46 @@ class Upload:
     fields: dict[str, str] = field(default_factory=dict)
     is_complete: bool = True
 
+    def flag(self, name: str, default: bool) -> bool:
+        """A parameter of the query, or else a field of the form. Raises Refusal."""
+        texts = request.args.getlist(name)
+        texts += [self.fields[name]] if name in self.fields else []
+        if {each.lower() for each in texts} - {"true", "false"}:
+            # Guessing could store a picture that was meant to stay private.
+            message = f"The parameter {name} is either true or false."
+            raise Refusal(message, "invalid_parameter")
+        return texts[0].lower() == "true" if texts else default
+
+    def how_to_send(self) -> str:
+        """What is wrong with a request that brought no file, and what is right."""
+        parts = list(self.fields)[:NAMED_PARTS]
+        if request.mimetype != "multipart/form-data":
+            content = request.mimetype[:FIELD_LENGTH] or "not declared"
+            found = f"The body's Content-Type is {content}."
+        elif not request.mimetype_params.get("boundary"):
+            found = "The Content-Type has no boundary: let your HTTP library set it."
+        elif not self.is_complete:
+            found = "The form is malformed or cut off."
+        elif "file" in parts:
+            found = "The part file came without a file name."
+        elif parts:
+            found = f"The parts that came are named {', '.join(parts)}."
+        else:
+            found = "The form has no parts."
+        return f"{found} {HOW_TO_SEND}"
+
 
 @contextmanager
-def uploaded_file(request: Request) -> Iterator[Upload]:
+def uploaded_file() -> Iterator[Upload]:
     """The part `file` of a form, and its fields.
 
-    Raises HTTP exceptions for two files and for a body that is too long or cut off, and
-    StorageFull.
+    Raises HTTP exceptions for two files, a body that is too long or cut off, and a full
+    disk.
     """
     with SpooledTemporaryFile(SPOOLED_BYTES) as file:
         upload = Upload(file)
         try:
-            receive(request, upload)
+            receive(upload)
             file.seek(0)  # writes what is buffered: the disk may be full
         except MultipartError:
             upload.filename, upload.is_complete = "", False
@@ -103,7 +133,7 @@ def uploaded_file(request: Request) -> Iterator[Upload]:
         yield upload
 
 
-def receive(request: Request, upload: Upload) -> None:
+def receive(upload: Upload) -> None:
     """Write the parts of a form to an upload.
 
     Werkzeug's own parser takes ten times the CPU time.
@@ -117,8 +147,8 @@ def receive(request: Request, upload: Upload) -> None:
     )
     for event in parser.parse_blocking(request.stream.read):
         if isinstance(event, MultipartSegment):
-            name = as_text((event.name or "").encode("latin1", "replace"))
-            filename = filename_of(event) if event.name == "file" else ""
+            name = as_text(event.name.encode("latin1", "replace"))
+            filename = filename_of(event) if name == "file" else ""
             if filename and upload.filename:
                 hint = "The form has two parts named file: send a request for each."
                 raise Refusal("A request takes one picture.", "several_files", hint)
@@ -145,36 +175,6 @@ def filename_of(part: MultipartSegment) -> str:
     with suppress(ValueError, LookupError, MessageError):
         return str(make_header(decode_header(filename)))
     return filename
-
-
-def how_to_send(request: Request, upload: Upload) -> str:
-    """What is wrong with a request that brought no file, and what is right."""
-    parts = list(upload.fields)[:NAMED_PARTS]
-    if request.mimetype != "multipart/form-data":
-        content = as_text(request.mimetype.encode()) or "not declared"
-        found = f"The body's Content-Type is {content}."
-    elif not request.mimetype_params.get("boundary"):
-        found = "The Content-Type has no boundary: let your HTTP library set it."
-    elif not upload.is_complete:
-        found = "The form is malformed or cut off."
-    elif "file" in parts:
-        found = "The part file came without a file name."
-    elif parts:
-        found = f"The parts that came are named {', '.join(parts)}."
-    else:
-        found = "The form has no parts."
-    return f"{found} {HOW_TO_SEND}"
-
-
-def flag(request: Request, upload: Upload, name: str, default: bool) -> bool:
-    """A parameter of the query, or else a field of the form. Raises Refusal."""
-    texts = request.args.getlist(name)
-    texts += [upload.fields[name]] if name in upload.fields else []
-    if {each.lower() for each in texts} - {"true", "false"}:
-        # Guessing could store a picture that was meant to stay private.
-        message = f"The parameter {name} is either true or false."
-        raise Refusal(message, "invalid_parameter")
-    return texts[0].lower() == "true" if texts else default
 
 
 class SlowClients:
@@ -235,9 +235,9 @@ def is_last_request(environ: dict) -> bool:
     return "close" in words or (is_old and "keep-alive" not in words)
 
 
-def is_connected(environ: dict) -> bool:
+def is_connected() -> bool:
     """Whether the client still waits for the answer, as far as can be told."""
-    connection = environ.get("gunicorn.socket")
+    connection = request.environ.get("gunicorn.socket")
     if connection is None or not hasattr(select, "POLLRDHUP"):
         return True
     poller = select.poll()
@@ -254,16 +254,9 @@ class Service(Flask):
     def send_static_file(self, filename):
         # /static/./uploads/NAME is served as well.
         path = Path(normpath(filename))
-        if path.parts[:1] == ("uploads",) and not is_upload(path.name):
+        if path.parts[:1] == ("uploads",) and not UPLOAD_NAME.fullmatch(path.name):
             abort(404)
         return super().send_static_file(filename)
-
-
-class Stored(NamedTuple):
-    modified: float
-    size: int
-    path: str
-    is_unfinished: bool
 
 
 class Uploads:
@@ -287,29 +280,29 @@ class Uploads:
         name = f"{secrets.token_hex(16)}.{extension}"
         try:
             try:
-                size = self._write(file, name)
+                self._write(file, name)
             except FileNotFoundError:  # the folder was deleted while the service runs
                 self.folder.mkdir(parents=True, exist_ok=True)
-                size = self._write(file, name)
+                self._write(file, name)
         except OSError as error:
             self.request_cleanup()
             raise StorageFull from error
-        self._bytes_since_cleanup += size
+        self._bytes_since_cleanup += file.tell()
         if self._bytes_since_cleanup > self.max_bytes // CLEANUP_SHARE:
             self.request_cleanup()
         return name
 
-    def _write(self, file: BinaryIO, name: str) -> int:
-        """Returns the number of bytes."""
-        part = f"{self.folder}/.{name}"
+    def _write(self, file: BinaryIO, name: str) -> None:
+        file.seek(0)
+        part = self.folder / f".{name}"
         try:
-            size = copy(file, part)
-            os.replace(part, f"{self.folder}/{name}")
+            with part.open("wb") as target:
+                shutil.copyfileobj(file, target)
+            part.replace(self.folder / name)
         except BaseException:
             with suppress(OSError):
-                os.unlink(part)
+                part.unlink()
             raise
-        return size
 
     def request_cleanup(self) -> None:
         """Clean up soon, in the background, and every CLEANUP_SECONDS from then on."""
@@ -330,40 +323,38 @@ class Uploads:
                 log.exception("%s could not be cleaned up.", self.folder)
 
     def clean_up(self) -> None:
-        """Delete what is expired, then the oldest until there is headroom again.
+        """Delete what is expired, and the oldest until there is headroom again.
 
         Does nothing while another thread or process does it.
         """
         with exclusive(self.folder) as is_alone:
             if not is_alone:
                 return
-            modified, sizes = self._delete_expired()
-            limit = self.max_bytes - self.max_bytes // HEADROOM_SHARE
-            if (excess := int(sizes.sum()) - limit) > 0:
-                oldest = np.argsort(modified)
-                last = np.searchsorted(np.cumsum(sizes[oldest]), excess)
-                self._delete_until(modified[oldest[last]], excess)
+            modified, size = self._ages_and_sizes()
+            last = -float("inf")
+            if self._is_clock_steady():
+                last = time.time() - self.max_age_seconds
+            excess = size.sum() - self.max_bytes * (1 - 1 / HEADROOM_SHARE)
+            if excess > 0:
+                last = max(last, modified[np.searchsorted(size.cumsum(), excess)])
+            if modified.min(initial=np.inf) <= last:
+                self._delete_until(last)
 
-    def _delete_expired(self) -> tuple[np.ndarray, np.ndarray]:
-        """When the other files were written, and their sizes."""
+    def _ages_and_sizes(self) -> tuple[np.ndarray, np.ndarray]:
+        """When each file was written, the oldest first, and its bytes."""
         # There may be millions: all that is held of one are these two numbers.
-        now, modified, sizes = time.time(), array("d"), array("q")
-        is_clock_steady = self._is_clock_steady()
-        for file in own_files(self.folder):
-            limit = STALE_SECONDS if file.is_unfinished else self.max_age_seconds
-            if is_clock_steady and now - file.modified > limit:
-                delete(file.path)
-            elif not file.is_unfinished:
-                modified.append(file.modified)
-                sizes.append(file.size)
-        return np.array(modified), np.array(sizes)
+        numbers = ((each.st_mtime, each.st_size) for _, each in own_files(self.folder))
+        files = np.fromiter(numbers, [("modified", float), ("size", int)])
+        files = files[np.argsort(files["modified"])]
+        return files["modified"], files["size"]
 
-    def _delete_until(self, moment: float, excess: int) -> None:
-        """Delete files of that moment or before, of `excess` bytes or a little more."""
-        for file in own_files(self.folder):
-            if excess > 0 and file.modified <= moment and not file.is_unfinished:
-                delete(file.path)
-                excess -= file.size
+    def _delete_until(self, last: float) -> None:
+        for entry, status in own_files(self.folder):
+            if status.st_mtime <= last:
+                try:
+                    os.unlink(entry.path)
+                except OSError:
+                    log.exception("%s could not be deleted.", entry.path)
 
     def _is_clock_steady(self) -> bool:
         """Not for a day after it was set: what seems expired may be new."""
@@ -391,31 +382,9 @@ def exclusive(folder: Path) -> Iterator[bool]:
         os.close(descriptor)  # which also unlocks it
 
 
-def copy(file: BinaryIO, path: str) -> int:
-    """Returns the number of bytes."""
-    file.seek(0)
-    with open(path, "wb") as target:
-        shutil.copyfileobj(file, target)
-        return target.tell()
-
-
-def is_upload(name: str) -> bool:
-    return bool(OWN_NAME.fullmatch(name)) and not name.startswith(".")
-
-
-def own_files(folder: Path) -> Iterator[Stored]:
+def own_files(folder: Path) -> Iterator[tuple[os.DirEntry, os.stat_result]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            if OWN_NAME.fullmatch(entry.name):
+            if UPLOAD_NAME.fullmatch(entry.name.removeprefix(".")):
                 with suppress(FileNotFoundError):  # deleted meanwhile
-                    status = entry.stat(follow_symlinks=False)
-                    is_unfinished = entry.name.startswith(".")
-                    size = status.st_size
-                    yield Stored(status.st_mtime, size, entry.path, is_unfinished)
-
-
-def delete(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        log.exception("%s could not be deleted.", path)
+                    yield entry, entry.stat(follow_symlinks=False)

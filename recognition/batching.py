@@ -56,31 +56,22 @@ class Budget:
     @contextmanager
     def spend(self, units: int, timeout: float) -> Iterator[None]:
         """Hold so many units, or all if it is more. Raises Busy after `timeout` s."""
-        units, ticket = min(units, self.total), None
+        units, granted = ticket = min(units, self.total), threading.Event()
         with self._lock:
-            if not self._waiting and units <= self._free:
-                self._free -= units
-            elif timeout:
-                ticket = units, threading.Event()
-                self._waiting.append(ticket)
-            else:
+            self._waiting.append(ticket)
+            self._grant()
+        granted.wait(timeout)
+        with self._lock:
+            if not granted.is_set():
+                self._waiting.remove(ticket)
+                self._grant()
                 raise Busy
-        if ticket:
-            self._wait(ticket, timeout)
         try:
             yield
         finally:
             with self._lock:
                 self._free += units
                 self._grant()
-
-    def _wait(self, ticket: tuple[int, threading.Event], timeout: float) -> None:
-        ticket[1].wait(timeout)
-        with self._lock:
-            if ticket in self._waiting:
-                self._waiting.remove(ticket)
-                self._grant()
-                raise Busy
 
     def _grant(self) -> None:
         while self._waiting and self._waiting[0][0] <= self._free:
@@ -149,11 +140,10 @@ class BatchingRecogniser:
 
     def _start_thread(self) -> None:
         # Not before the first picture: gunicorn's master must not have threads.
-        if self._thread is None:
-            with self._thread_lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, daemon=True)
-                    self._thread.start()
+        with self._thread_lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
 
     def _run(self) -> None:
         while True:

@@ -41,7 +41,7 @@ from recognition.numbers import (
     read_digits,
     text_of,
 )
-from recognition.samples import as_png, sample_picture, trial_pictures
+from recognition.samples import as_png, page, trial_pictures
 
 # Below this best probability the other views of a picture count too.
 CONFIDENCE_THRESHOLD = 0.97
@@ -163,7 +163,7 @@ class Recogniser:
 
     def is_working(self) -> bool:
         """Whether a picture, from its bytes on, gets probabilities."""
-        answer = self.recognise(sample_picture(), SAMPLE_PIXELS)
+        answer = self.recognise(as_png(page("7")), SAMPLE_PIXELS)
         return are_probabilities(answer.probabilities[np.newaxis])
 
     def open(self, data: bytes, max_pixels: int) -> OpenedImage:
@@ -178,9 +178,9 @@ class Recogniser:
         probabilities, clearest = self._single(prepared)
         pixels, box = clearest.input
         answer = Digit(probabilities, box)
-        digits = self._several(prepared, clearest, answer) or [answer]
-        if len(digits) == 1 and not answer.is_legible:
-            digits = []
+        digits = self._several(prepared, clearest, answer)
+        if not digits and answer.is_legible:
+            digits = [answer]
         shown, is_truncated = digits[:MAX_DIGITS], len(digits) > MAX_DIGITS
         return Recognition(
             probabilities, pixels, box, prepared.format, shown, is_truncated
@@ -188,17 +188,16 @@ class Recogniser:
 
     def _single(self, prepared: Prepared) -> tuple[np.ndarray, Finding]:
         """The probabilities of one digit, and where it is seen most clearly."""
-        first = prepared.first
-        probabilities = self.classify(first.input.pixels)
-        # Ink may have been taken for paper, or shade for ink.
-        is_sure = probabilities.max() >= CONFIDENCE_THRESHOLD
-        if not (others := [] if is_sure else list(prepared.others)):
-            return probabilities, first
-        found = [first, *others]
-        unsure = [self.classify(each.input.pixels) for each in others]
-        answers = np.array([probabilities, *unsure])
-        probabilities = pool(answers)
-        return probabilities, found[answers[:, probabilities.argmax()].argmax()]
+        found = [prepared.first]
+        answers = [self.classify(prepared.first.input.pixels)]
+        if answers[0].max() < CONFIDENCE_THRESHOLD:
+            # Ink may have been taken for paper, or shade for ink.
+            found += prepared.others
+            answers += [self.classify(each.input.pixels) for each in found[1:]]
+        if len(found) == 1:
+            return answers[0], found[0]
+        probabilities = pool(np.array(answers))
+        return probabilities, found[np.argmax(answers, axis=0)[probabilities.argmax()]]
 
     def _several(
         self, prepared: Prepared, clearest: Finding, answer: Digit

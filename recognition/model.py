@@ -51,8 +51,7 @@ def load_model(path: Path) -> keras.Model:
         with path.open("rb") as file:
             is_archive = is_zipfile(file)
     except OSError as error:
-        reason = f"{path.name} cannot be read ({error.strerror})"
-        raise UnfitModel(reason) from error
+        raise UnfitModel(f"{path.name} cannot be read ({error.strerror})") from error
     if not is_archive:
         raise UnfitModel(f"{path.name} is not a Keras 3 file, or is cut off")
     try:

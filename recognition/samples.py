@@ -22,11 +22,6 @@ TURNS = (-25, 25)
 BLENDS = (0.35, 0.5, 0.65)
 
 
-def sample_picture() -> bytes:
-    """A PNG of a 7."""
-    return as_png(page("7"))
-
-
 def trial_pictures() -> list[bytes]:
     """PNGs of digits: plain, turned, and two over each other; half light on dark."""
     pages = {digit: page(digit) for digit in STROKES}

@@ -87,12 +87,12 @@ def test_nothing_is_left_when_the_disk_is_full(kept, full_disk):
     assert list(kept.folder.iterdir()) == []
 
 
-def no_space(file, path):
+def no_space(file, target):
     raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_client_is_told_when_the_disk_is_full(post, uploads, monkeypatch):
-    monkeypatch.setattr("uploads.copy", no_space)
+    monkeypatch.setattr("shutil.copyfileobj", no_space)
     answer = post()
     assert answer.status_code == 507
     assert answer.json["error"] == "There is no room to save the picture."
@@ -104,7 +104,7 @@ def test_client_is_told_when_the_disk_is_full(post, uploads, monkeypatch):
 
 def test_a_full_disk_is_cleaned_up_by_another_thread(cleaned, monkeypatch):
     threads = queue.SimpleQueue()
-    monkeypatch.setattr("uploads.copy", no_space)
+    monkeypatch.setattr("shutil.copyfileobj", no_space)
     monkeypatch.setattr(
         cleaned, "clean_up", lambda: threads.put(threading.current_thread())
     )
@@ -208,7 +208,7 @@ def test_remains_of_a_killed_worker_go(kept):
     )
     remains.write_bytes(b"half")
     in_work.write_bytes(b"half")
-    age(remains, 7200)
+    age(remains, 31 * DAY)
     kept.clean_up()
     assert set(kept.folder.iterdir()) == {saved, in_work}
 
