@@ -25,6 +25,15 @@ UPLOADS = ROOT / "static" / "uploads"
 SAMPLES = ROOT / "static" / "samples"
 # Of phones in both directions, with the browser's bars.
 SCREENS = [(320, 568), (360, 560), (375, 553), (390, 664), (667, 331)]
+# What Swagger UI's markup gets wrong: fields without a label, buttons within
+# buttons, a heading outside its <main>.
+OF_SWAGGER_UI = {
+    "label",
+    "nested-interactive",
+    "region",
+    "scrollable-region-focusable",
+    "select-name",
+}
 BOTTOM = "return document.getElementById(arguments[0]).getBoundingClientRect().bottom"
 SCHEME = "prefers-color-scheme"
 
@@ -512,13 +521,36 @@ def test_no_width_needs_scrolling_sideways(emulated, page, width):
     assert page.run("return document.documentElement.scrollWidth") <= width
 
 
-def test_the_documentation_sends_a_picture(driver, server):
-    driver.get_log("browser")
+@pytest.mark.parametrize("width", [320, 1280])
+@pytest.mark.parametrize("tag", ["en", "id"])
+def test_the_words_of_a_button_fit_into_it(emulated, page, tag, width):
+    emulated("light", width)
+    page.driver.find_element(By.CSS_SELECTOR, f"button[lang={tag}]").click()
+    button = page.find("choose")
+    wanted, given = map(button.get_property, ("scrollWidth", "clientWidth"))
+    page.driver.find_element(By.CSS_SELECTOR, "button[lang=en]").click()
+    assert 0 < wanted <= given
+
+
+def documentation(driver, server) -> Page:
+    """With the form of POST /predict open."""
     page = Page(driver, server.url + "/docs")
-    page.wait(lambda: driver.find_elements(By.CSS_SELECTOR, ".opblock-post"))
     for button in (".opblock-post .opblock-summary-control", ".try-out__btn"):
         page.wait(lambda button=button: driver.find_elements(By.CSS_SELECTOR, button))
         driver.find_element(By.CSS_SELECTOR, button).click()
+    return page
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_only_swagger_ui_itself_at_fault(emulated, driver, server, scheme):
+    emulated(scheme, 1280)
+    found = {rule for rule, _ in documentation(driver, server).violations()}
+    assert found <= OF_SWAGGER_UI
+
+
+def test_the_documentation_sends_a_picture(driver, server):
+    driver.get_log("browser")
+    page = documentation(driver, server)
     driver.find_element(By.CSS_SELECTOR, "input[type=file]").send_keys(str(PHOTO))
     driver.find_element(By.CSS_SELECTOR, ".execute").click()
     answer = ".live-responses-table .response-col_description pre"
