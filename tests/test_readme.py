@@ -15,6 +15,8 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 NAMES = ["README.md", "README.id.md"]
 TEXTS = {name: (ROOT / name).read_text() for name in NAMES}
+CURL = re.compile(r"^\$ curl -F file=@(\S+) http://\S+\n(\{.*\})$", re.M)
+EXAMPLE = CURL.search(TEXTS["README.md"])
 LINKS = {
     (name, path)
     for name, text in TEXTS.items()
@@ -24,8 +26,7 @@ LINKS = {
 
 @pytest.mark.parametrize("name", NAMES)
 def test_curl_of_the_readme_gets_the_reply_of_the_readme(server, name):
-    example = r"^\$ curl -F file=@(\S+) http://\S+\n(\{.*\})$"
-    picture, reply = re.search(example, TEXTS[name], re.M).groups()
+    picture, reply = CURL.search(TEXTS[name]).groups()
     with (ROOT / picture).open("rb") as file:
         answer = requests.post(
             f"{server.url}/predict", files={"file": file}, timeout=60
