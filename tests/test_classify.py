@@ -228,7 +228,7 @@ def test_a_name_of_any_bytes_comes_out_as_it_is(tmp_path):
     words = [*COMMAND, tmp_path, "--html", report]
     ended = subprocess.run(words, cwd=ROOT, capture_output=True, check=True)
     assert ended.stdout.splitlines()[1].startswith(name + b",7,")
-    assert b"/%FF.png" in report.read_bytes()
+    assert b'href="%FF.png"' in report.read_bytes()
 
 
 @pytest.fixture
