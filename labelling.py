@@ -5,17 +5,17 @@ import heapq
 import os
 import sys
 from base64 import b64encode
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from html import escape
 from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, NamedTuple, TextIO
+from urllib.parse import quote
 
 import click
 from flask import current_app
@@ -42,24 +42,10 @@ CHUNK, AHEAD = 16, 32
 MAX_SHOWN = 5000
 # Longest side of a picture in the report, in pixels: about a kilobyte.
 THUMBNAIL_SIDE = 112
-REPORT_HEAD = """\
-<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Labelled pictures</title>
-<style>
-:root { color-scheme: light dark; font: 14px/1.4 system-ui, sans-serif }
-body { margin: 1rem }
-ul { display: grid; gap: 1rem; padding: 0; list-style: none;
-  grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)) }
-li { content-visibility: auto; contain-intrinsic-size: 8rem 12rem;
-  overflow-wrap: anywhere }
-img { display: block; height: 7rem; max-width: 100%; object-fit: contain }
-b { font-size: 1.4rem }
-small { display: block }
-</style>
-"""
+# In percent. The page, too, calls an answer below it "probably".
+SURE = 90
+# In place of a digit, where there is none.
+FAILED = "failed"
 HEADER = "path,class,prob,box,text,error\n"
 
 
@@ -90,7 +76,15 @@ WRITABLE = {
 }
 
 
-@click.command("classify")
+EXAMPLES = """\b
+Examples:
+  flask --app app classify seven.jpg
+  flask --app app classify scans --output labels.csv
+  flask --app app classify scans --output labels.csv --html report.html
+"""
+
+
+@click.command("classify", epilog=EXAMPLES)
 @click.argument(
     "paths", nargs=-1, required=True, type=click.Path(exists=True, readable=False)
 )
@@ -130,21 +124,26 @@ def label_pictures(paths, output, html):
 
 
 class Summary:
-    """How many rows there are, and the least certain of them."""
+    """How many rows there are of each label, and the least certain of them."""
 
     def __init__(self) -> None:
-        self.total = self.failed = 0
+        self.counts, self.uncertain = Counter(), Counter()
         self._kept = []
 
     def add(self, row: Row) -> None:
-        self.total += 1
-        self.failed += bool(row.error)
+        label = row.label or FAILED
+        self.counts[label] += 1
+        self.uncertain[label] += row.certainty() < SURE
         self._kept.append(row)
         if len(self._kept) > 2 * MAX_SHOWN:
             self._kept = self.least_certain()
 
+    @property
+    def failed(self) -> int:
+        return self.counts[FAILED]
+
     def __str__(self) -> str:
-        return f"{self.total:,} pictures, {self.failed:,} failed"
+        return f"{self.counts.total():,} pictures, {self.failed:,} failed"
 
     def least_certain(self) -> list[Row]:
         return heapq.nsmallest(MAX_SHOWN, self._kept, key=Row.certainty)
@@ -259,24 +258,31 @@ def complete_records(file: TextIO) -> Iterator[tuple[list[str], int]]:
 
 def write_report(path: str, summary: Summary, pool: Executor, max_pixels: int) -> None:
     rows = summary.least_certain()
-    with open(path, "w", **ANY_BYTES) as file:
-        file.write(f"{REPORT_HEAD}<h1>{summary}</h1>\n")
-        if len(rows) < summary.total:
-            file.write(f"<p>Shown are the {len(rows):,} least certain.\n")
-        file.write("<ul>\n")
-        for cards in in_order(pool, partial(card, max_pixels), rows):
-            file.writelines(cards)
-        file.write("</ul>\n")
+    to_card = partial(card, os.path.dirname(os.path.abspath(path)), max_pixels)
+    template = current_app.jinja_env.get_template("report.html")
+    page = template.stream(
+        summary=summary,
+        labels=sorted(+summary.counts),
+        shown=len(rows),
+        sure=SURE,
+        cards=chain.from_iterable(in_order(pool, to_card, rows)),
+    )
+    page.dump(path, **ANY_BYTES)
 
 
-def card(max_pixels: int, row: Row) -> str:
-    name = f"<small>{escape(row.path)}</small>"
-    if row.error:
-        return f"<li><em>{escape(row.error)}</em>{name}\n"
-    data = b64encode(thumbnail(row, max_pixels)).decode()
-    image = f'<img src="data:image/webp;base64,{data}" alt="{escape(row.path)}">'
-    link = f'<a href="{escape(Path(row.path).absolute().as_uri())}">{image}</a>'
-    return f"<li>{link}<b>{row.label}</b> {row.percent} %{name}\n"
+def card(folder: str, max_pixels: int, row: Row) -> tuple[Row, str, str]:
+    """A row, the address of its picture from `folder`, and a small picture of it."""
+    small = b"" if row.error else thumbnail(row, max_pixels)
+    return row, address(row.path, folder), b64encode(small).decode()
+
+
+def address(path: str, folder: str) -> str:
+    """Relative, so that report and pictures can be moved together."""
+    try:
+        relative = os.path.relpath(path, folder)
+    except ValueError:  # on another drive of Windows
+        return Path(path).absolute().as_uri()
+    return quote(os.fsencode(relative.replace(os.sep, "/")))
 
 
 def thumbnail(row: Row, max_pixels: int) -> bytes:

@@ -50,7 +50,7 @@ def copy_service(folder: Path, root: Path = ROOT) -> None:
         shutil.copy(path, folder)
     left_out = shutil.ignore_patterns("uploads", "__pycache__")
     (folder / "static" / "uploads").mkdir(parents=True, exist_ok=True)
-    for name in ("static", "recognition"):
+    for name in ("static", "templates", "recognition"):
         if (root / name).is_dir():
             copied = folder / name
             shutil.copytree(root / name, copied, ignore=left_out, dirs_exist_ok=True)

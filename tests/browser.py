@@ -5,6 +5,7 @@ from base64 import b64encode
 from contextlib import contextmanager
 from pathlib import Path
 
+from pictures import RESOURCES
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.actions.action_builder import ActionBuilder
@@ -12,6 +13,7 @@ from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
+AXE = (RESOURCES / "axe.min.js").read_text()
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 # Root has no sandbox, and /dev/shm is small in a container.
 ARGUMENTS = "--headless=new --no-sandbox --disable-dev-shm-usage --window-size=1280,900"
@@ -34,6 +36,18 @@ dispatchEvent(new ClipboardEvent("paste", {clipboardData: transfer}));
 ANSWER = """
 const [body, status] = arguments;
 window.fetch = async () => new Response(JSON.stringify(body), {status});
+"""
+HOLD = """
+const {fetch} = window;
+const released = new Promise(resolve => {
+  window.release = () => resolve(window.fetch = fetch);
+});
+window.fetch = async (...request) => {
+  const answer = await fetch(...request);
+  window.isHeld = true;
+  await released;
+  return answer;
+};
 """
 # As a page elsewhere would ask.
 FETCH = """
@@ -64,6 +78,9 @@ class Page:
     def __init__(self, driver: webdriver.Chrome, url: str) -> None:
         self.driver = driver
         driver.get(url)
+        # Chromedriver returns earlier when the page is the one shown already; what is
+        # done before the page's modules have run goes unnoticed.
+        self.wait(lambda: self.run("return document.readyState") == "complete")
 
     def find(self, name: str):
         return self.driver.find_element(By.ID, name)
@@ -101,6 +118,16 @@ class Page:
         """From now on the page gets this answer instead of the service's."""
         self.run(ANSWER, body, status)
 
+    def hold_answers(self) -> None:
+        """From now on answers are kept from the page until they are released."""
+        self.run(HOLD)
+
+    def release_answers(self, before) -> None:
+        """As soon as one has come, and `before` has been called."""
+        self.wait(lambda: self.run("return Boolean(window.isHeld)"))
+        before()
+        self.run("release()")
+
     def fetch(self, url: str, data: bytes) -> dict:
         return self.run(FETCH, url, b64encode(data).decode())
 
@@ -125,3 +152,9 @@ class Page:
         """The digits with their percentages."""
         rows = self.driver.find_elements(By.CSS_SELECTOR, "#bars li")
         return dict(row.text.split("\n") for row in rows if "\n" in row.text)
+
+    def violations(self) -> list[tuple]:
+        """What axe finds against the rules of accessibility."""
+        found = self.run(AXE + "; return axe.run()")
+        assert found["passes"]
+        return [(rule["id"], rule["nodes"]) for rule in found["violations"]]

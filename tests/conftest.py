@@ -1,8 +1,10 @@
+import os
 import resource
 from contextlib import ExitStack
 from io import BytesIO
 
 import pytest
+from browser import CHROMIUM, DRIVER, chromium
 from pictures import seven
 from server import running_server
 
@@ -54,3 +56,12 @@ def full_disk():
     resource.setrlimit(resource.RLIMIT_FSIZE, (LARGEST_FILE, limits[1]))
     yield
     resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if not (CHROMIUM and DRIVER):
+        assert "CI" not in os.environ, "chromium or chromedriver is missing"
+        # Nothing else shows the page; CI installs one.
+        pytest.skip("needs chromium and chromedriver")
+    return chromium

@@ -8,10 +8,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
+from browser import Page
 from pictures import RESOURCES, as_bytes, seven
 from PIL import Image
+from selenium.webdriver.common.by import By
 from server import ROOT
 
 import app as service
@@ -160,13 +164,33 @@ def test_the_report_shows_failures_then_the_least_sure(classify, folder, tmp_pat
     report = tmp_path / "report.html"
     classify(SEVENS, folder, "--html", report)
     page = report.read_text()
-    cards = page.split("<li>")[1:]
+    cards = page.split("<li ")[1:]
     percents = [card.partition(" %")[0].rpartition(" ")[2] for card in cards[4:]]
     assert all("<em>" in card for card in cards[:4])
     assert [float(p) for p in percents] == sorted(float(p) for p in percents)
     assert page.count('src="data:image/webp;base64,UklGR') == len(percents) == 17
     assert "&lt;i&gt;" in page
     assert "<i>" not in page
+
+
+@pytest.mark.slow
+def test_the_report_is_filtered_and_moved(browser, classify, folder, tmp_path):
+    report = tmp_path / "report.html"
+    classify(folder, "--html", report)
+    moved = report.parent.rename(tmp_path.with_name("moved")) / report.name
+    with browser() as driver:
+        page = Page(driver, moved.as_uri())
+        assert page.violations() == []
+        cards = driver.find_elements(By.CSS_SELECTOR, "li")
+        page.find("only-7").click()
+        displayed = [card for card in cards if card.is_displayed()]
+        assert 0 < len(displayed) < len(cards)
+        assert {card.text[0] for card in displayed} == {"7"}
+        # The broken link leads nowhere, moved or not.
+        links = driver.find_elements(By.CSS_SELECTOR, "li a")
+        paths = [urlsplit(link.get_property("href")).path for link in links]
+        found = [Path(url2pathname(path)).exists() for path in paths]
+        assert found.count(False) == 1
 
 
 def test_a_report_of_a_continued_list_shows_all(classify, tmp_path, monkeypatch):
@@ -204,7 +228,7 @@ def test_a_name_of_any_bytes_comes_out_as_it_is(tmp_path):
     words = [*COMMAND, tmp_path, "--html", report]
     ended = subprocess.run(words, cwd=ROOT, capture_output=True, check=True)
     assert ended.stdout.splitlines()[1].startswith(name + b",7,")
-    assert b"/%FF.png" in report.read_bytes()
+    assert b'href="%FF.png"' in report.read_bytes()
 
 
 @pytest.fixture
