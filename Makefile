@@ -60,8 +60,8 @@ data-named:
 bench: $(DEV) ## speed beside other servers
 	$(VENV)/bin/python -m benchmarks.throughput $(OPTIONS)
 
-bench-accuracy: $(DEV) ## accuracy beside other preparations
-	$(VENV)/bin/python -m benchmarks.accuracy $(if $(DATA),--data $(DATA)) $(if $(LIMIT),--limit $(LIMIT)) $(if $(BASELINES),--baselines $(BASELINES))
+bench-accuracy: $(DEV) ## accuracy beside other programs
+	$(VENV)/bin/python -m benchmarks.accuracy $(if $(DATA),--data $(DATA)) $(OPTIONS)
 
 # All that requirements.txt draws in, with hashes, for each Python and each system at once.
 # What is locked stays as it is where it can; OPTIONS=--upgrade takes the newest.

@@ -1,73 +1,68 @@
-"""What baselines run in: an environment of their own where they have requirements."""
+"""What baselines run in: each an environment of its own, with pinned versions."""
 
-import argparse
 import os
-import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
-from tempfile import TemporaryFile
 
 ROOT = Path(__file__).parent.parent
 CACHE = ROOT / "benchmarks" / "cache"
+# As the service has them.
+SHARED = [
+    f"{package}=={version(package)}"
+    for package in ("numpy", "opencv-python-headless", "pillow")
+]
+LITERT = "ai-edge-litert==2.3.0 python-multipart==0.0.34"
+ONNX = "onnxruntime==1.32.0"
+REQUIREMENTS = {
+    "bentoml": f"bentoml==1.4.39 {LITERT}",
+    "digit_recognizer": "digit-recognizer-py==0.1.0 torch==2.14.1 torchvision==0.29.1",
+    "fastapi": f"fastapi==0.165.0 uvicorn[standard]==0.54.0 {LITERT}",
+    "litserve": f"litserve==0.2.19 {LITERT}",
+    # The package ships the models; these are its last with PP-OCRv4, and its newest.
+    "rapidocr_v4": f"rapidocr==3.8.4 {ONNX}",
+    "rapidocr_v6": f"rapidocr==3.10.0 {ONNX}",
+}
 # Alike for every baseline, whatever the shell has set.
 ENVIRONMENT = {
     **os.environ,
     "CUDA_VISIBLE_DEVICES": "-1",
+    "GUNICORN_CMD_ARGS": "",
     "KERAS_BACKEND": "tensorflow",
     "TF_CPP_MIN_LOG_LEVEL": "3",
 }
 
 
-class LeftOut(Exception):
-    """Why a baseline takes no part, in a line."""
-
-
-def chosen(
-    names: list[str], beginnings: list[str] | None, parser: argparse.ArgumentParser
-) -> list[str]:
+def chosen(names: list[str], beginnings: list[str] | None) -> list[str]:
     """Those of the names that begin so, or all."""
-    if beginnings is None:
-        return names
-    starts = tuple(beginning.lower() for beginning in beginnings)
+    starts = tuple(beginning.lower() for beginning in beginnings or [""])
     found = [name for name in names if name.lower().startswith(starts)]
-    return found or parser.error(f"there are {'; '.join(names)}")
+    return found or sys.exit(f"there are {'; '.join(names)}")
 
 
-def python_of(folder: Path) -> str:
-    """The Python that runs a baseline, its environment made anew with its pins."""
-    requirements = folder / "requirements.txt"
-    if not requirements.exists():
+def python_of(name: str) -> str:
+    """The Python that runs a baseline, its environment made anew with its pins.
+
+    Raises CalledProcessError.
+    """
+    if name not in REQUIREMENTS:
         return sys.executable
-    environment = CACHE / folder.name
+    wanted = "\n".join(REQUIREMENTS[name].split() + SHARED)
+    environment = CACHE / name
     python, stamp = environment / "bin" / "python", environment / "installed.txt"
-    if not stamp.exists() or stamp.read_text() != requirements.read_text():
-        finish([sys.executable, "-m", "venv", "--clear", str(environment)])
-        pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-        finish([*pip, "-r", str(requirements)])
+    if not stamp.exists() or stamp.read_text() != wanted:
+        venv = [sys.executable, "-m", "venv", "--clear", environment]
+        pip = [python, "-m", "pip", "install", *wanted.split()]
+        for command in (venv, pip):
+            # Takes minutes: its progress is shown.
+            subprocess.run(command, stdout=sys.stderr, check=True)
         # Written last: without it the environment is half made.
-        stamp.write_text(requirements.read_text())
+        stamp.write_text(wanted)
     return str(python)
 
 
-def pins(folder: Path) -> str:
-    """The versions of this service's packages and of the baselines' below a folder."""
-    files = [ROOT / "requirements.txt", *sorted(folder.glob("*/requirements.txt"))]
-    text = "\n".join(path.read_text() for path in files)
-    found = dict.fromkeys(re.findall(r"(?m)^(.+)==(.+)$", text))
-    return ", ".join(f"{package} {version}" for package, version in found)
-
-
-def finish(command: list[str]) -> None:
-    with TemporaryFile("w+") as log:
-        # What it does can take minutes: its progress is shown.
-        done = subprocess.run(
-            command, cwd=ROOT, env=ENVIRONMENT, stdout=sys.stderr, stderr=log
-        )
-        if done.returncode:
-            raise LeftOut(last_line(log))
-
-
-def last_line(log) -> str:
-    log.seek(0)
-    return log.read().strip().rpartition("\n")[2] or "it ended without a message"
+def pins(names: list[str]) -> str:
+    """The versions that the baselines have."""
+    found = [each for name in names for each in REQUIREMENTS.get(name, "").split()]
+    return ", ".join(dict.fromkeys(found + SHARED)).replace("==", " ")

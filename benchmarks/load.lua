@@ -1,17 +1,16 @@
 -- For wrk: posts the body in the file $BODY again and again, and prints JSON at the end.
 -- An answer other than a 200 with the class $EXPECTED first counts as failed.
 
-local file = assert(io.open(os.getenv("BODY"), "rb"))
 local expected = os.getenv("EXPECTED")
-local threads = {}
+local thread -- the only one
 
 wrk.method = "POST"
-wrk.body = file:read("*a")
+wrk.body = assert(io.open(os.getenv("BODY"), "rb")):read("*a")
 wrk.headers["Content-Type"] = os.getenv("CONTENT_TYPE")
-wrong = 0 -- global, so that done can read it from each thread
+wrong = 0 -- global, so that done can read it from the thread
 
-function setup(thread)
-  table.insert(threads, thread)
+function setup(started)
+  thread = started
 end
 
 function response(status, headers, body)
@@ -21,13 +20,10 @@ function response(status, headers, body)
 end
 
 function done(summary, latency)
-  local failed = summary.errors.connect + summary.errors.read
-    + summary.errors.write + summary.errors.timeout
-  for _, thread in ipairs(threads) do
-    failed = failed + thread:get("wrong")
-  end
+  local errors = summary.errors
   io.write(string.format(
     '\n{"seconds": %g, "answers": %d, "failed": %d, "p50_ms": %g, "p99_ms": %g}\n',
-    summary.duration / 1e6, summary.requests, failed,
+    summary.duration / 1e6, summary.requests,
+    thread:get("wrong") + errors.connect + errors.read + errors.write + errors.timeout,
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end

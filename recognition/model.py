@@ -153,15 +153,20 @@ def traced(model: keras.Model) -> tf.types.experimental.ConcreteFunction:
     return forward.get_concrete_function(spec)
 
 
-def by_litert(model: keras.Model, optimizations: list[tf.lite.Optimize]) -> ForwardPass:
-    """LiteRT in the thread that calls, which must be one at a time."""
+def litert_file(model: keras.Model, optimizations: list[tf.lite.Optimize]) -> bytes:
     weights = tf.Module()
     weights.values = [variable.value for variable in model.variables]
     converter = tf.lite.TFLiteConverter.from_concrete_functions(
         [traced(model)], weights
     )
     converter.optimizations = optimizations
-    interpreter = Interpreter(model_content=converter.convert(), num_threads=1)
+    return converter.convert()
+
+
+def by_litert(model: keras.Model, optimizations: list[tf.lite.Optimize]) -> ForwardPass:
+    """LiteRT in the thread that calls, which must be one at a time."""
+    content = litert_file(model, optimizations)
+    interpreter = Interpreter(model_content=content, num_threads=1)
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]
     target = interpreter.get_output_details()[0]["index"]
@@ -179,10 +184,11 @@ def by_tensorflow(model: keras.Model) -> ForwardPass:
     return lambda pixels: function(tf.constant(pixels[np.newaxis])).numpy()[0]
 
 
+FAST = [tf.lite.Optimize.DEFAULT]
 # The fastest first: weights of 8 bits take a third of the time of those of 32, and a
 # hundredth of that of Keras's predict.
 FORWARD_PASSES = {
-    ROUNDED: lambda model: by_litert(model, [tf.lite.Optimize.DEFAULT]),
+    ROUNDED: lambda model: by_litert(model, FAST),
     "LiteRT": lambda model: by_litert(model, []),
     "TensorFlow": by_tensorflow,
 }

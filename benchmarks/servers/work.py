@@ -1,6 +1,6 @@
-"""What every baseline does with an upload: prepare, classify, save, rank, answer.
+"""What every baseline does with an upload: prepare, classify, save, answer.
 
-MODEL names the ONNX file, UPLOADS the folder for the pictures, PUBLIC_URL what stands
+MODEL names the LiteRT file, UPLOADS the folder for the pictures, PUBLIC_URL what stands
 before their names, PREPARATION whether a picture is prepared the usual way or as this
 service does it ("usual", "our").
 """
@@ -9,60 +9,46 @@ import os
 import secrets
 from io import BytesIO
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
-import onnxruntime
+from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
-from recognition.decoding import EXTENSIONS, decode
-from recognition.framing import ModelInput, findings
-from settings import MAX_PIXELS
-
-UPLOADS = Path(os.environ["UPLOADS"])
-PUBLIC_URL = os.environ["PUBLIC_URL"]
+from recognition.decoding import decode
+from recognition.framing import findings
 
 
-def usual_preparation(data: bytes) -> tuple[ModelInput, str]:
-    image = Image.open(BytesIO(data))
-    pixels = np.asarray(image.convert("RGB").resize((90, 140)), np.float32) / 255
-    return ModelInput(pixels, None), image.format
-
-
-def our_preparation(data: bytes) -> tuple[ModelInput, str]:
-    picture = decode(data, MAX_PIXELS)
-    return next(findings(picture)).input, picture.format
-
-
-IS_OURS = os.environ["PREPARATION"] == "our"
-prepare = our_preparation if IS_OURS else usual_preparation
-
-
-class Model:
+class Work:
     def __init__(self) -> None:
-        options = onnxruntime.SessionOptions()
         # Two workers on two cores: more threads would only wait for each other.
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(
-            os.environ["MODEL"], options, providers=["CPUExecutionProvider"]
-        )
+        self.interpreter = Interpreter(os.environ["MODEL"], num_threads=1)
+        self.interpreter.allocate_tensors()
+        self.source = self.interpreter.get_input_details()[0]["index"]
+        self.target = self.interpreter.get_output_details()[0]["index"]
+        self.lock = Lock()
 
     def classify(self, pixels: np.ndarray) -> np.ndarray:
-        """float32 (n, 140, 90, 3) → probabilities (n, 10)."""
-        return self.session.run(None, {"picture": pixels})[0]
+        """float32 (140, 90, 3) → probabilities (10,)."""
+        with self.lock:
+            self.interpreter.set_tensor(self.source, pixels[None])
+            self.interpreter.invoke()
+            return self.interpreter.get_tensor(self.target)[0]
 
-
-def answer(
-    data: bytes, prepared: tuple[ModelInput, str], probabilities: np.ndarray
-) -> dict:
-    (_, box), picture_format = prepared
-    name = f"{secrets.token_hex(16)}.{EXTENSIONS[picture_format][0]}"
-    (UPLOADS / name).write_bytes(data)
-    percent = (100 * probabilities.astype(float)).round(2).tolist()
-    ranking = np.argsort(-probabilities, kind="stable").tolist()
-    return {
-        "classification_result": [
-            {"class": str(digit), "prob": percent[digit]} for digit in ranking
-        ],
-        "image_url": f"{PUBLIC_URL}/{name}",
-        "box": box and box._asdict(),
-    }
+    def answer(self, data: bytes) -> dict:
+        if os.environ["PREPARATION"] == "our":
+            pixels, box = next(findings(decode(data, max_pixels=10**9))).input
+        else:
+            image = Image.open(BytesIO(data)).convert("RGB").resize((90, 140))
+            pixels, box = np.asarray(image, np.float32) / 255, None
+        percent = 100 * self.classify(pixels).astype(float)
+        name = f"{secrets.token_hex(16)}.jpg"
+        Path(os.environ["UPLOADS"], name).write_bytes(data)
+        return {
+            "classification_result": [
+                {"class": str(digit), "prob": round(percent[digit], 2)}
+                for digit in np.argsort(-percent, kind="stable")
+            ],
+            "image_url": f"{os.environ['PUBLIC_URL']}/{name}",
+            "box": box and box._asdict(),
+        }

@@ -29,12 +29,7 @@ from training.evaluate.answers import (
     as_it_is,
     labels_and_probabilities,
 )
-from training.evaluate.composed import (
-    composed_numbers,
-    composed_words,
-    test_bank,
-    touching_pairs,
-)
+from training.evaluate.composed import all_composed, composed_words, test_bank
 from training.evaluate.corruptions import CORRUPTIONS, corrupted
 from training.evaluate.empty import COMPOSED, RENDERED, empty_sets, rendered
 from training.evaluate.failures import save_failures, save_number_failures
@@ -158,21 +153,12 @@ def score_all_numbers(
 ) -> None:
     """Those in the directory, and composed ones if the sets for it are there."""
     bank = test_bank(directory) if (directory / "mnist").is_dir() else None
-    numbers = load_numbers(directory) + (composed(bank) if bank else [])
+    numbers = load_numbers(directory) + (all_composed(bank) if bank else [])
     if numbers:
         score_numbers(ask, spread(numbers, limit), failures)
     if bank and bank.letters:
         samples = {"words": spread(words(bank), limit)}
         score_empty(ask, samples, directory, failures)
-
-
-def composed(bank: Bank) -> list[Number]:
-    kinds = {"composed": composed_numbers, "touching pairs": touching_pairs}
-    return [
-        Number(as_picture(Sample(picture, NO_DIGIT, kind)).content, text, kind)
-        for kind, compose in kinds.items()
-        for picture, text in compose(bank)
-    ]
 
 
 def words(bank: Bank) -> list[Sample]:

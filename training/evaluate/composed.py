@@ -7,7 +7,9 @@ from tempfile import TemporaryDirectory
 import cv2
 import numpy as np
 
+from training.data import NO_DIGIT, Sample, as_picture
 from training.draw import Rng, between, chance, log_between
+from training.evaluate.numbers import Number
 from training.glyphs import Bank, draw_bank, load_bank
 from training.layouts import (
     GAPS,
@@ -38,6 +40,15 @@ def test_bank(directory: Path) -> Bank:
         file = Path(folder) / "glyphs.npz"
         draw_bank(directory, "test", GLYPHS_SEED, file)
         return load_bank(file)
+
+
+def all_composed(bank: Bank) -> list[Number]:
+    kinds = {"composed": composed_numbers, "touching pairs": touching_pairs}
+    return [
+        Number(as_picture(Sample(picture, NO_DIGIT, kind)).content, text, kind)
+        for kind, compose in kinds.items()
+        for picture, text in compose(bank)
+    ]
 
 
 def composed_numbers(bank: Bank) -> Iterator[tuple[np.ndarray, str]]:

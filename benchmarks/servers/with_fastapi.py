@@ -3,16 +3,13 @@
 from fastapi import FastAPI, UploadFile
 from fastapi.responses import JSONResponse
 
-from benchmarks.servers.work import Model, answer, prepare
+from benchmarks.servers.work import Work
 
 app = FastAPI()
-MODEL = Model()
+WORK = Work()
 
 
 @app.post("/predict")
 def predict(file: UploadFile) -> JSONResponse:
-    data = file.file.read()
-    prepared = prepare(data)
-    probabilities = MODEL.classify(prepared[0].pixels[None])[0]
     # A response in place of a dict spares its validation.
-    return JSONResponse(answer(data, prepared, probabilities))
+    return JSONResponse(WORK.answer(file.file.read()))
