@@ -54,7 +54,6 @@ def baseline(name: str, preparation: str, folder: Path, port: int) -> Launch:
     environment = {
         "MODEL": str(ROOT / "model.keras" if name == TUTORIAL else litert_model()),
         "PREPARATION": preparation,
-        "PUBLIC_URL": f"http://{HOST}:{port}/static/uploads",
         "UPLOADS": str(folder),
         "WORKERS": str(WORKERS),
         "BENTOML_DO_NOT_TRACK": "true",

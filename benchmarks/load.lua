@@ -22,7 +22,7 @@ end
 function done(summary, latency)
   local errors = summary.errors
   io.write(string.format(
-    '\n{"seconds": %g, "answers": %d, "failed": %d, "p50_ms": %g, "p99_ms": %g}\n',
+    '{"seconds": %g, "answers": %d, "failed": %d, "p50, ms": %g, "p99, ms": %g}\n',
     summary.duration / 1e6, summary.requests,
     thread:get("wrong") + errors.connect + errors.read + errors.write + errors.timeout,
     latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))

@@ -21,12 +21,12 @@ def seconds_each(data: bytes, scratch: str) -> float:
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     recogniser = Recogniser(load_model(ROOT / "model.keras"))
     with TemporaryDirectory(dir=scratch) as folder:
+        upload = Path(folder, "upload.jpg")
         for seconds in (BURN_IN_SECONDS, SECONDS):
             count, began = 0, time.process_time()
             end = time.perf_counter() + seconds
             while time.perf_counter() < end:
                 recognition = recogniser.recognise(data, max_pixels=10**9)
-                upload = Path(folder, f"{count}.jpg")
                 upload.write_bytes(data)
                 json.dumps(answers.prediction(recognition, str(upload)))
                 count += 1

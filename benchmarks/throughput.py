@@ -19,7 +19,6 @@ from math import nan
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
 
 from PIL import Image, ImageOps
 
@@ -34,22 +33,12 @@ LOWER_BOUND = "lower bound"
 SIZES = ("90x140", "720x1120", "3000x4000")
 CONNECTIONS = (1, 4, 16, 64)
 ROUNDS, SECONDS, BURN_IN_SECONDS = 3, 3, 1
-COLUMNS = (
-    *("requests/s", "p50, ms", "p99, ms", "CPU a request, ms", "memory, MB"),
-    *("memory grown by, MB", "failed", "requests/s of this service ÷ its"),
-)
+RATE, CPU, FAILED = "requests/s", "CPU a request, ms", "failed"
+MEMORY, GROWN = "memory, MB", "memory grown by, MB"
+COLUMNS = (RATE, "p50, ms", "p99, ms", CPU, MEMORY, GROWN, FAILED)
 
-
-class Figures(NamedTuple):
-    requests_a_second: float
-    p50_ms: float = nan
-    p99_ms: float = nan
-    cpu_ms: float = nan
-    memory_mb: float = nan
-    grown_mb: float = nan
-    failed: float = 0
-
-
+# By column.
+Figures = dict[str, float]
 # (size, connections) → server → the figures of each round
 Results = dict[tuple[str, int], dict[str, list[Figures]]]
 
@@ -68,12 +57,11 @@ def measure(server: Server, picture: bytes, connections: int, seconds: int) -> F
     cpu, memory = server.cpu_seconds(), server.memory_mb()
     done = server.load(picture, connections, seconds, expected)
     cpu, grown = server.cpu_seconds() - cpu, server.memory_mb() - memory
-    right = done["answers"] - done["failed"]
+    right = done["answers"] - done[FAILED]
     if right <= 0:
         raise ConnectionError("no right answer: give it more --seconds")
-    latency, failed = (done["p50_ms"], done["p99_ms"]), done["failed"]
-    usage = 1e3 * cpu / right, memory + grown, grown
-    return Figures(right / done["seconds"], *latency, *usage, failed)
+    usage = {CPU: 1e3 * cpu / right, MEMORY: memory + grown, GROWN: grown}
+    return {RATE: right / done["seconds"], **usage, **done}
 
 
 def run_server(name: str, start: Start, options, results: Results) -> None:
@@ -90,7 +78,7 @@ def run_lower_bound(options, results: Results) -> None:
         with ProcessPoolExecutor(1, get_context("spawn")) as alone:
             seconds = alone.submit(seconds_each, jpeg(size), SCRATCH).result()
         for count in options.connections:
-            figures = Figures(WORKERS / seconds, cpu_ms=1e3 * seconds)
+            figures = {RATE: WORKERS / seconds, CPU: 1e3 * seconds, FAILED: 0}
             results[size, count][LOWER_BOUND].append(figures)
 
 
@@ -114,24 +102,26 @@ def measure_all(servers: dict[str, Start | None], options) -> str:
 
 def report(size: str, connections: int, servers: dict[str, list[Figures]]) -> str:
     figures = {name: medians(rounds) for name, rounds in servers.items()}
-    ours = figures[OURS].requests_a_second if OURS in figures else nan
-    rows = [
-        [name, *map(three_digits, [*each, ours / each.requests_a_second])]
-        for name, each in figures.items()
-    ]
-    return table([f"{size}, connections: {connections}", *COLUMNS], rows)
+    ours = figures.get(OURS, {}).get(RATE, nan)
+    head = [f"{size}, connections: {connections}", *COLUMNS, f"{RATE} of {OURS} ÷ its"]
+    rows = []
+    for name, each in figures.items():
+        numbers = [*(each.get(column, nan) for column in COLUMNS), ours / each[RATE]]
+        rows.append([name, *map(three_digits, numbers)])
+    return table(head, rows)
 
 
 def medians(rounds: list[Figures]) -> Figures:
     """But of the failures the sum: not one may hide."""
-    typical = Figures(*map(median, zip(*rounds, strict=True)))
-    return typical._replace(failed=sum(figures.failed for figures in rounds))
+    typical = {column: median(each[column] for each in rounds) for column in rounds[0]}
+    return typical | {FAILED: sum(each[FAILED] for each in rounds)}
 
 
 def machine() -> str:
-    model = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+    models = re.findall(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     load = f"load before the start {os.getloadavg()[0]:.1f}"
-    return f"{len(model)} CPUs, {model[:1]}, {load}, Python {platform.python_version()}"
+    cpus = f"{len(models)} CPUs ({', '.join(set(models))})"
+    return f"{cpus}, {load}, Python {platform.python_version()}"
 
 
 def main() -> None:

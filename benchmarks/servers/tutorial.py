@@ -21,8 +21,6 @@ CORS(app)
 
 @app.route("/predict", methods=["POST"])
 def predict():
-    if "file" not in request.files:
-        return jsonify({"error": "No file uploaded"}), 400
     file = request.files["file"]
     ext = file.filename.split(".")[-1].lower()
     if ext not in ["jpg", "jpeg", "png"]:

@@ -1,8 +1,6 @@
-"""What every baseline does with an upload: prepare, classify, save, answer.
+"""What every baseline does with an upload, as the environment says.
 
-MODEL names the LiteRT file, UPLOADS the folder for the pictures, PUBLIC_URL what stands
-before their names, PREPARATION whether a picture is prepared the usual way or as this
-service does it ("usual", "our").
+MODEL: the LiteRT file; UPLOADS: a folder; PREPARATION: "usual" or "our".
 """
 
 import os
@@ -49,6 +47,6 @@ class Work:
                 {"class": str(digit), "prob": round(percent[digit], 2)}
                 for digit in np.argsort(-percent, kind="stable")
             ],
-            "image_url": f"{os.environ['PUBLIC_URL']}/{name}",
+            "image_url": f"http://127.0.0.1/static/uploads/{name}",
             "box": box and box._asdict(),
         }
