@@ -77,6 +77,7 @@ def run_server(name: str, start: Start, options, results: Results) -> None:
 def seconds_each(data: bytes) -> float:
     """CPU time of an answer to a picture; the core has others' work to do as well."""
     import answers
+
     from recognition.inference import Recogniser  # loads TensorFlow
     from recognition.model import load_model
 
