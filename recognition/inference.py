@@ -54,7 +54,7 @@ PROBABILITY_FLOOR = 1e-9
 # measured with them; they move what it is unsure of, as most blends of two digits, by
 # some percent. Others are held to a fifth of TOLERANCE, as real pictures may be moved
 # further than those drawn here.
-INK_TOLERANCE, RESIZED_TOLERANCE = 0.1, 0.001
+INK_TOLERANCE, RESIZED_TOLERANCE = 0.15, 0.001
 # A JPEG that is plainly resized is decoded to at least so many times the model's input:
 # Pillow's resize then gives the same to a grey level.
 DRAFT_FACTOR = 4

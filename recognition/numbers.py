@@ -36,11 +36,12 @@ RIVAL_SHARE, WIDE_RATIO, SURE, SMALLEST_PICTURE = 0.003, 1.0, 0.9, 36
 FIRST_PIXELS, FIRST_SIDE = 208 * 208, 640
 SECOND_HEIGHT, NEARLY = 36, (0.75, 1.35)
 # The classifier needs digits of this height, and a picture is decoded once more with at
-# most so many pixels on a side if they are smaller.
-CLASSIFIED_HEIGHT, LARGEST_SIDE = 60, 1_400
-# The least height, in pixels of the first ink map, that digits are taken to have where
-# nothing is found.
-TINY = 8
+# most so many pixels on a side if they are much smaller.
+CLASSIFIED_HEIGHT, LARGEST_SIDE = 40, 1_400
+# Where nothing is found, digits are taken to be as high as the likeliest place of one,
+# if that has at most such a share of the picture's height; else so many pixels of the
+# first ink map.
+SHEET_SHARE, TINY = 0.5, 8
 
 # If a single digit was read surely, one of several must be within its box and have more
 # than this share of its height.
@@ -53,14 +54,15 @@ STRIP_RATIO, STRIP_SIDE = 4, 90
 LONGEST_STRIP = 100
 
 # A digit's score: the exponents of the probability that it is there, and of which digit
-# it is by detector and classifier; the least score of a digit, and the least mean of
+# it is by the detector, which is often sure of another one, and by the classifier.
+THERE_WEIGHT, DETECTED_WEIGHT, CLASSIFIED_WEIGHT, LEAST_DETECTED = 0.7, 0.2, 0.35, 0.1
+# The least score of a digit, also as a share of the best one's, and the least mean of
 # all: letters and textures resemble some digit a little. Detections that are less
-# likely than such a share of the best are left out before.
-THERE_WEIGHT, DIGIT_WEIGHT = 0.6, 0.35
-LEAST_SCORE, USUAL_SCORE, LEAST_SHARE = 0.4, 0.5, 0.3
+# likely than such a share of the likeliest are left out before.
+LEAST_SCORE, LEAST_OF_BEST, USUAL_SCORE, LEAST_SHARE = 0.3, 0.4, 0.5, 0.3
 # Which digit: the weights of detector and classifier in a logarithmic opinion pool, and
 # the floor by which neither rules a digit out.
-DETECTOR_WEIGHT, CLASSIFIER_WEIGHT, FLOOR = 0.4, 0.6, 1e-3
+DETECTOR_WEIGHT, CLASSIFIER_WEIGHT, FLOOR = 0.5, 0.5, 1e-3
 # Much lower or higher than the usual digit is none.
 LOWEST, HIGHEST = 0.35, 2.6
 
@@ -171,8 +173,12 @@ def read_found(
                 box = as_box(detection, scale, size)
                 digits.append(Digit(probabilities, box, number))
                 scores.append(score)
-        if len(digits) > MAX_DIGITS:
+        # Enough, even if half of them are left out below.
+        if len(digits) > 2 * MAX_DIGITS:
             break
+    least = LEAST_OF_BEST * max(scores, default=0)
+    digits = [d for d, score in zip(digits, scores, strict=True) if score > least]
+    scores = [score for score in scores if score > least]
     return digits if digits and np.mean(scores) > USUAL_SCORE else []
 
 
@@ -188,11 +194,11 @@ def find_digits(
     usual = TINY
     if found:
         usual = usual_height(found)
-    elif likeliest:
+    elif likeliest and likeliest.height < SHEET_SHARE * picture.size[1]:
         usual = max(TINY, likeliest.height * max(ink.shape) / max(picture.size))
     second, larger = SECOND_HEIGHT / usual, 1.0
     longest = min(LARGEST_SIDE, round(max(ink.shape) * CLASSIFIED_HEIGHT / usual))
-    if not is_strip and min(longest, max(picture.size)) > max(ink.shape):
+    if not is_strip and min(longest, max(picture.size)) > NEARLY[1] * max(ink.shape):
         pixels = decode_larger(picture, longest)
         larger = max(pixels.shape) / max(ink.shape)
         ink = detailed_ink(next(candidate_views(pixels)))
@@ -241,7 +247,8 @@ def read_digit(
     product *= np.maximum(by_classifier, FLOOR) ** CLASSIFIER_WEIGHT
     digit = product.argmax()
     score = detection.centre**THERE_WEIGHT
-    score *= (by_detector[digit] * by_classifier[digit]) ** DIGIT_WEIGHT
+    score *= max(by_detector[digit], LEAST_DETECTED) ** DETECTED_WEIGHT
+    score *= by_classifier[digit] ** CLASSIFIED_WEIGHT
     return product / product.sum(), score
 
 

