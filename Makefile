@@ -31,9 +31,10 @@ install-dev: $(DEV) ## the environment of the tests
 test: $(DEV) ## the tests
 	$(VENV)/bin/python -m pytest --cov --cov-report=term
 
-lint: $(DEV) ## style
+lint: $(DEV) ## style and types
 	$(VENV)/bin/python -m ruff check .
 	$(VENV)/bin/python -m ruff format --check .
+	$(VENV)/bin/python -m mypy
 
 # Else the memory of every step is given back and fetched again, and TensorFlow does
 # without oneDNN on some CPUs: a step takes two and a half times as long.

@@ -5,13 +5,14 @@ import sys
 import warnings
 from base64 import b64encode
 from hashlib import sha256
-from importlib.util import find_spec
 from pathlib import Path
 from random import choice
-from typing import BinaryIO
+from typing import IO, Any
 
+import flask_swagger_ui
 import numpy as np
 from flask import Response, abort, jsonify, request, send_file, send_from_directory
+from flask.json.provider import DefaultJSONProvider
 from flask_cors import CORS
 from werkzeug.exceptions import (
     HTTPException,
@@ -62,7 +63,7 @@ PAGE_POLICY = (
     "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-SWAGGER_UI = Path(find_spec("flask_swagger_ui").origin).parent / "dist"
+SWAGGER_UI = Path(flask_swagger_ui.__file__).parent / "dist"
 
 try:
     MODEL = load_model(MODEL_FILE)
@@ -80,7 +81,8 @@ MODEL_SHA256 = sha256(MODEL_FILE.read_bytes()).hexdigest()
 app = Service(__name__)
 # Werkzeug refuses a body as soon as it has reached this.
 app.config["MAX_CONTENT_LENGTH"] = settings.MAX_UPLOAD_BYTES + FORM_BYTES + 1
-app.json.sort_keys = False
+app.json = as_written = DefaultJSONProvider(app)
+as_written.sort_keys = False
 app.extensions["recogniser"] = RECOGNISER
 app.cli.add_command(label_pictures)
 CORS(app, expose_headers="Retry-After")
@@ -155,7 +157,7 @@ def predict():
     return prediction(recognition, image_url, shows_input)
 
 
-def save(file: BinaryIO, extension: str, picture_format: str) -> str:
+def save(file: IO[bytes], extension: str, picture_format: str) -> str:
     """Store an upload under an extension of its format, and return its address."""
     known = decoding.EXTENSIONS[picture_format]
     name = UPLOADS.save(file, extension if extension in known else known[0])
@@ -165,7 +167,7 @@ def save(file: BinaryIO, extension: str, picture_format: str) -> str:
 def prediction(
     recognition: Recognition, image_url: str | None, shows_input: bool
 ) -> dict:
-    answer = {
+    answer: dict[str, Any] = {
         "classification_result": ranked(recognition.probabilities),
         "image_url": image_url,
         "box": recognition.box and recognition.box._asdict(),
@@ -230,7 +232,8 @@ def http_error(error):
     elif isinstance(error, NotFound):
         hint = f"{request.root_path}/docs describes what there is."
     elif isinstance(error, MethodNotAllowed):
-        hint = f"It takes {' or '.join(sorted({*error.valid_methods} - {'OPTIONS'}))}."
+        methods = {*(error.valid_methods or ())} - {"OPTIONS"}
+        hint = f"It takes {' or '.join(sorted(methods))}."
     # Its headers, such as Allow, stay.
     response = error.get_response()
     response.data = app.json.dumps(described(error.description, code, hint)) + "\n"

@@ -7,14 +7,14 @@ import sys
 from base64 import b64encode
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from itertools import chain, islice
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, NamedTuple, TextIO
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import click
@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # its import takes seconds
     from recognition.batching import BatchingRecogniser
 
 # A file name may hold any bytes, and they are written as they are.
-ANY_BYTES = {"encoding": "utf-8", "errors": "surrogateescape"}
+ANY_BYTES: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
 # Pictures that a thread takes together, and how many such chunks are read ahead of the
 # one that is written next, so that memory stays flat.
 CHUNK, AHEAD = 16, 32
@@ -63,14 +63,16 @@ class Row(NamedTuple):
         return -1 if self.error else float(self.percent)
 
 
-def check_folder(_context, _option, path: str | None) -> str | None:
+def check_folder(
+    _context: click.Context, _option: click.Parameter, path: str | None
+) -> str | None:
     # Now, not when hours of work are to be written there.
     if path and not Path(path).absolute().parent.is_dir():
         raise click.BadParameter(f"The folder of {path} does not exist.")
     return path
 
 
-WRITABLE = {
+WRITABLE: dict[str, Any] = {
     "type": click.Path(dir_okay=False, writable=True),
     "callback": check_folder,
 }
@@ -127,8 +129,9 @@ class Summary:
     """How many rows there are of each label, and the least certain of them."""
 
     def __init__(self) -> None:
-        self.counts, self.uncertain = Counter(), Counter()
-        self._kept = []
+        self.counts: Counter[str] = Counter()
+        self.uncertain: Counter[str] = Counter()
+        self._kept: list[Row] = []
 
     def add(self, row: Row) -> None:
         label = row.label or FAILED
@@ -157,7 +160,7 @@ def found(paths: Iterable[str]) -> Iterator[str]:
 
 
 def files_in(top: str) -> Iterator[str]:
-    refused = []
+    refused: list[OSError] = []
     for folder, subfolders, names in os.walk(top, onerror=refused.append):
         subfolders.sort()
         for name in filter(has_allowed_extension, sorted(names)):
@@ -190,13 +193,13 @@ def label(recogniser: "BatchingRecogniser", path: str) -> Row:
 
 def in_order(pool: Executor, function: Callable, items: Iterable) -> Iterator:
     """Like map, in chunks, of which it takes only a few ahead."""
-    items, waiting = iter(items), deque()
+    remaining, waiting = iter(items), deque[Future]()
 
     def call(chunk: list) -> list:
         return [function(item) for item in chunk]
 
     try:
-        while chunk := list(islice(items, CHUNK)):
+        while chunk := list(islice(remaining, CHUNK)):
             waiting.append(pool.submit(call, chunk))
             while waiting and (len(waiting) > AHEAD or waiting[0].done()):
                 yield waiting.popleft().result()
@@ -208,7 +211,7 @@ def in_order(pool: Executor, function: Callable, items: Iterable) -> Iterator:
 
 
 @contextmanager
-def opened(output: str | None) -> Iterator[TextIO]:
+def opened(output: str | None) -> Iterator[IO[str]]:
     stdout = click.open_file("-", "w", **ANY_BYTES)
     with open(output, "a", newline="", **ANY_BYTES) if output else stdout as file:
         if not output or file.tell() == 0:
@@ -217,7 +220,7 @@ def opened(output: str | None) -> Iterator[TextIO]:
         file.flush()
 
 
-def row_writer(file: TextIO) -> Callable:
+def row_writer(file: IO[str]) -> Callable:
     """Ends lines with a newline alone, yet quotes a carriage return in a file name."""
     lines = SimpleNamespace(write=lambda line: file.write(line[:-2] + "\n"))
     return csv.writer(lines, lineterminator="\r\n").writerow
@@ -240,7 +243,7 @@ def earlier_rows(output: str) -> Iterator[Row]:
     os.truncate(output, end)
 
 
-def complete_records(file: TextIO) -> Iterator[tuple[list[str], int]]:
+def complete_records(file: IO[str]) -> Iterator[tuple[list[str], int]]:
     """Each with its size in bytes."""
     size, line = 0, ""
 

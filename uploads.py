@@ -7,6 +7,7 @@ import secrets
 import select
 import shutil
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from posixpath import normpath
 from tempfile import SpooledTemporaryFile
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from flask import Flask, abort, request
@@ -27,10 +28,8 @@ from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.http import parse_options_header
 from werkzeug.wsgi import ClosingIterator, get_input_stream
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None
 
 # Bytes. A larger file waits in a temporary one, which has no name, while it arrives.
 SPOOLED_BYTES = 500_000
@@ -80,7 +79,7 @@ class Refusal(BadRequest):
 class Upload:
     """`filename` is empty if no file came; `fields`: the start of every other part."""
 
-    file: BinaryIO
+    file: IO[bytes]
     filename: str = ""
     fields: dict[str, str] = field(default_factory=dict)
     is_complete: bool = True
@@ -205,7 +204,7 @@ class SlowClients:
 class Body:
     """The body of a request as a stream."""
 
-    def __init__(self, stream: BinaryIO, connection: socket.socket) -> None:
+    def __init__(self, stream: IO[bytes], connection: socket.socket) -> None:
         self._stream, self._connection = stream, connection
 
     def read(self, size: int) -> bytes:
@@ -272,7 +271,7 @@ class Uploads:
         self._clock_offset = time.time() - time.monotonic()
         self._clock_was_set = -float("inf")
 
-    def save(self, file: BinaryIO, extension: str) -> str:
+    def save(self, file: IO[bytes], extension: str) -> str:
         """Store a file, and return its new name.
 
         Raises StorageFull, and then leaves nothing behind.
@@ -292,7 +291,7 @@ class Uploads:
             self.request_cleanup()
         return name
 
-    def _write(self, file: BinaryIO, name: str) -> None:
+    def _write(self, file: IO[bytes], name: str) -> None:
         file.seek(0)
         part = self.folder / f".{name}"
         try:
@@ -368,7 +367,7 @@ class Uploads:
 @contextmanager
 def exclusive(folder: Path) -> Iterator[bool]:
     """Whether no other thread or process is in here with the same folder."""
-    if fcntl is None:
+    if sys.platform == "win32":
         yield True
         return
     descriptor = os.open(folder, os.O_RDONLY)

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import SEEK_END
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from recognition.decoding import OpenedImage, check_bytes
 from recognition.inference import Recogniser, Recognition, run
@@ -101,7 +101,7 @@ class BatchingRecogniser:
         self._thread_lock = threading.Lock()
 
     def recognise(
-        self, file: BinaryIO, is_wanted: Callable[[], bool] = lambda: True
+        self, file: IO[bytes], is_wanted: Callable[[], bool] = lambda: True
     ) -> Recognition:
         """Read a JPEG or PNG.
 
@@ -127,7 +127,8 @@ class BatchingRecogniser:
         with self._decoded_pixels.spend(pixels, self.max_wait_seconds):
             if time.monotonic() - began > PATIENCE_SECONDS and not is_wanted():
                 raise Abandoned
-            return run(self.recogniser.stages, opened)
+            recognition: Recognition = run(self.recogniser.stages, opened)
+            return recognition
 
     def _read_in_batch(self, opened: OpenedImage) -> Recognition:
         answer: Answer = queue.SimpleQueue()

@@ -358,7 +358,8 @@ def opaque(pixels: np.ndarray) -> np.ndarray:
 
 
 def to_uint8(pixels: np.ndarray) -> np.ndarray:
-    return np.clip(np.rint(pixels), 0, 255).astype(np.uint8)
+    rounded: np.ndarray = np.clip(np.rint(pixels), 0, 255)
+    return rounded.astype(np.uint8)
 
 
 def on_ground(rgba: np.ndarray) -> np.ndarray:
@@ -373,7 +374,8 @@ def on_ground(rgba: np.ndarray) -> np.ndarray:
     # With one tone the shape is in the alpha, and the ground has to differ from it;
     # with two it is in the picture itself.
     ground = middle if high - low > ONE_TONE else 255.0 * (middle < 128)
-    return rgba[..., :3] * alpha + ground * (1 - alpha)
+    rgb: np.ndarray = rgba[..., :3] * alpha + ground * (1 - alpha)
+    return rgb
 
 
 def reduce(pixels: np.ndarray, longest: int) -> np.ndarray:

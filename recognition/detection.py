@@ -1,7 +1,6 @@
 """Ink map → where digits are, by a small fully convolutional network."""
 
 import threading
-from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,13 +38,16 @@ LEAST_CENTRE = 0.2
 # the smaller box: parts of one digit lie within it.
 SAME_UNION, SAME_SMALLER = 0.4, 0.5
 
+# Left, top, right and bottom, in pixels of the ink map.
+Sides = tuple[float, float, float, float]
+
 
 class Detection(NamedTuple):
-    """`box`: left, top, right and bottom in pixels of the ink map; `centre`: the
-    probability of a digit there; `probabilities`: float (10,), which digit.
+    """`box`: where it is; `centre`: the probability of a digit there; `probabilities`:
+    float (10,), which digit.
     """
 
-    box: tuple[float, float, float, float]
+    box: Sides
     centre: float
     probabilities: np.ndarray
 
@@ -102,15 +104,16 @@ class Detector:
             self._interpreter.allocate_tensors()
             self._interpreter.set_tensor(self._input, padded.reshape(shape))
             self._interpreter.invoke()
-            return self._interpreter.get_tensor(self._output)[0]
+            answer: np.ndarray = self._interpreter.get_tensor(self._output)[0]
+        return answer
 
 
-def tile_starts(side: int) -> Iterable[int]:
+def tile_starts(side: int) -> list[int]:
     """Where tiles begin that cover a side, evenly spaced."""
     if side <= TILE:
         return [0]
     count = -(-(side - OVERLAP) // (TILE - OVERLAP))
-    return np.linspace(0, side - TILE, count).round().astype(int).tolist()
+    return [round(start) for start in np.linspace(0, side - TILE, count).tolist()]
 
 
 def decoded(
@@ -154,5 +157,6 @@ def are_same(box: np.ndarray, others: np.ndarray) -> np.ndarray:
     shared = np.maximum(sides, 0).prod(axis=1)
     areas = (others[:, 2:] - others[:, :2]).prod(axis=1)
     area = (box[2:] - box[:2]).prod()
-    is_most = shared > SAME_UNION * (area + areas - shared)
-    return is_most | (shared > SAME_SMALLER * np.minimum(area, areas))
+    is_same: np.ndarray = shared > SAME_UNION * (area + areas - shared)
+    is_same |= shared > SAME_SMALLER * np.minimum(area, areas)
+    return is_same

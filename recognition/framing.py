@@ -48,7 +48,7 @@ class Finding(NamedTuple):
     `rival`: the best score of what is beside it, as a share of its own.
     """
 
-    view: View
+    view: View | None
     rival: float
     input: "ModelInput"
 
@@ -119,7 +119,9 @@ def frame_box(view: View, found: Box) -> ModelInput:
     return ModelInput(normalise(crop(ink, inner, CROP_MARGIN)[0]), box)
 
 
-def crop(pixels: np.ndarray, box: Box, share: float) -> tuple[np.ndarray, tuple]:
+def crop(
+    pixels: np.ndarray, box: Box, share: float
+) -> tuple[np.ndarray, tuple[int, int]]:
     """A box and a margin of that share of its longer side; also the corner's (x, y)."""
     margin = round(share * max(box.width, box.height))
     left, top = max(box.x - margin, 0), max(box.y - margin, 0)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from recognition.decoding import DETAIL_SIDE, reduce, thumbnail
 
@@ -61,6 +62,8 @@ INTERIOR_PARTS = 12
 # Strokes: a pixel of at least this share of the strong ink belongs to one; the strong
 # ink is what this share of the pixels stays below.
 STROKE_SHARE, STRONG_INK = 0.4, 0.98
+
+Floats = NDArray[np.float32]
 
 
 class View(NamedTuple):
@@ -136,10 +139,11 @@ def two_tones(small: np.ndarray) -> tuple[float, float] | None:
     step = max(1, max(small.shape) // TONES_SIDE)
     sample = np.ascontiguousarray(small[::step, ::step])
     _, is_light = cv2.threshold(sample.astype(np.uint8), 0, 255, cv2.THRESH_OTSU)
+    is_dark = cv2.bitwise_not(is_light)
     share = cv2.mean(is_light)[0] / 255
     if not RARER_TONE_SHARE < share < 1 - RARER_TONE_SHARE:
         return None
-    light, dark = cv2.mean(sample, is_light)[0], cv2.mean(sample, ~is_light)[0]
+    light, dark = cv2.mean(sample, is_light)[0], cv2.mean(sample, is_dark)[0]
     _, ((deviation,),) = cv2.meanStdDev(sample)  # NumPy's takes eight times as long
     explained = share * (1 - share) * (light - dark) ** 2
     if explained < TWO_TONE_VARIANCE * deviation**2:
@@ -157,7 +161,8 @@ def fit_background(thumb: np.ndarray) -> np.ndarray:
     """
     height, width = thumb.shape
     terms, prior = quadratic_terms(height, width)
-    values, weights, factors = thumb.reshape(-1), prior, np.zeros((6, 1))
+    values, weights = thumb.reshape(-1), prior
+    factors: np.ndarray = np.zeros((6, 1))
     for _ in range(FIT_ITERATIONS):
         before = factors
         weighted = terms * weights
@@ -175,7 +180,7 @@ def fit_background(thumb: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def quadratic_terms(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def quadratic_terms(height: int, width: int) -> tuple[Floats, Floats]:
     """1, x, y, x², xy and y² at every pixel, float32 (6, pixels), and its weight."""
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
     terms = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y])
@@ -223,9 +228,10 @@ def close(thumb: np.ndarray, widest: float) -> np.ndarray:
 
 def ink_map(flat: np.ndarray, background: np.ndarray) -> np.ndarray:
     """Strength of the ink: 0 on paper, 1 where black."""
-    ink = flat / enlarge(background, flat.shape)
+    ink: np.ndarray = flat / enlarge(background, flat.shape)
     np.subtract(1, ink, out=ink)
-    return np.maximum(ink, 0, out=ink)
+    np.maximum(ink, 0, out=ink)
+    return ink
 
 
 def enlarge(grid: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

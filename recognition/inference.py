@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial, reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -61,6 +61,9 @@ DRAFT_FACTOR = 4
 # More than the pictures have on which a model is tried.
 SAMPLE_PIXELS = 10**6
 
+# What it takes is what the stage before it returns.
+Stage = Callable[[Any], Any]
+
 
 class Prepared(NamedTuple):
     """A picture as the likeliest input of the model, and other views of it.
@@ -111,7 +114,7 @@ class Preparation(NamedTuple):
 
     name: str
     decoded_size: Callable[[Size], Size]
-    stages: tuple[Callable, ...]
+    stages: tuple[Stage, ...]
     tolerance: float
 
 
@@ -121,8 +124,8 @@ def preparation_of(model: keras.Model) -> Preparation:
     if model.inputs[0].name == PREPARED_INK:
         if (height, width, channels) != (INPUT_HEIGHT, INPUT_WIDTH, 3):
             raise UnfitModel(f"Prepared ink is not {(height, width, channels)}")
-        stages = decode_opened, prepare
-        return Preparation("prepared ink", fraction_of, stages, INK_TOLERANCE)
+        ours = decode_opened, prepare
+        return Preparation("prepared ink", fraction_of, ours, INK_TOLERANCE)
     side = DRAFT_FACTOR * max(height, width)
     stages = (partial(prepare_resized, size=(width, height), channels=channels),)
     tolerance = RESIZED_TOLERANCE
@@ -172,7 +175,8 @@ class Recogniser:
 
     def recognise(self, data: bytes, max_pixels: int) -> Recognition:
         """Read the bytes of a JPEG or PNG. Raises InvalidImage."""
-        return run(self.stages, self.open(data, max_pixels))
+        recognition: Recognition = run(self.stages, self.open(data, max_pixels))
+        return recognition
 
     def predict(self, prepared: Prepared) -> Recognition:
         probabilities, clearest = self._single(prepared)
@@ -205,7 +209,8 @@ class Recogniser:
         picture, first = prepared.picture, prepared.first
         if not picture or not may_show_several(picture, first, answer):
             return []
-        views = [first.view] + [clearest.view] * (clearest.view is not first.view)
+        seen = [first] if clearest.view is first.view else [first, clearest]
+        views = [each.view for each in seen if each.view]
         return read_digits(picture, views, answer, self._detector, self.classify)
 
     def classify(self, pixels: np.ndarray) -> np.ndarray:
@@ -216,7 +221,7 @@ class Recogniser:
             return self._forward(pixels)
 
 
-def run(stages: Iterable[Callable], value: object) -> object:
+def run(stages: Iterable[Stage], value: Any) -> Any:
     return reduce(lambda value, stage: stage(value), stages, value)
 
 
@@ -226,4 +231,5 @@ def pool(answers: np.ndarray) -> np.ndarray:
     A logarithmic opinion pool (Genest & Zidek 1986).
     """
     product = np.prod(np.maximum(answers, PROBABILITY_FLOOR) ** VIEW_WEIGHTS, axis=0)
-    return product / product.sum()
+    pooled: np.ndarray = product / product.sum()
+    return pooled

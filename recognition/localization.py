@@ -167,7 +167,7 @@ def find_lines(mask: np.ndarray) -> list[np.ndarray]:
     # Joining columns joins dashes. On strokes thickened by a pixel, runs of a quarter
     # of the width follow a line that is a few degrees off, and no digit's foot on it.
     columns = line_columns(mask.shape[1])
-    inked = mask.any(axis=0).astype(np.uint8)[np.newaxis]
+    inked = mask.max(axis=0, keepdims=True)
     inked = cv2.dilate(inked, np.ones((1, columns.step), np.uint8))[:, columns]
     if np.count_nonzero(inked) < LINE_LENGTH * inked.size:
         return []  # nothing is as wide, as in most pictures

@@ -19,7 +19,7 @@ import numpy as np
 from recognition.quiet import native_messages_hidden
 
 with native_messages_hidden():
-    import keras
+    import keras as keras  # for inference too
     import tensorflow as tf
     from ai_edge_litert.interpreter import Interpreter
 
@@ -131,7 +131,7 @@ def keras_answers(model: keras.Model, pictures: np.ndarray) -> np.ndarray:
     """One picture at a time, since a model may be built for batches of one."""
     batches = [model(each[np.newaxis], training=False) for each in pictures]
     return np.concatenate(
-        [np.asarray(*tf.nest.flatten(each), np.float32) for each in batches]
+        [np.asarray(a, np.float32) for each in batches for a in tf.nest.flatten(each)]
     )
 
 
@@ -144,13 +144,12 @@ def are_probabilities(answers: np.ndarray) -> bool:
 def traced(model: keras.Model) -> tf.types.experimental.ConcreteFunction:
     """One forward pass of one picture, as a graph."""
 
-    @tf.function
     def forward(pixels: tf.Tensor) -> tf.Tensor:
         (answers,) = tf.nest.flatten(model(pixels, training=False))
         return tf.cast(answers, tf.float32)
 
     spec = tf.TensorSpec((1, *model.inputs[0].shape[1:]), tf.float32)
-    return forward.get_concrete_function(spec)
+    return tf.function(forward).get_concrete_function(spec)
 
 
 def litert_file(model: keras.Model, optimizations: list[tf.lite.Optimize]) -> bytes:
@@ -160,7 +159,8 @@ def litert_file(model: keras.Model, optimizations: list[tf.lite.Optimize]) -> by
         [traced(model)], weights
     )
     converter.optimizations = optimizations
-    return converter.convert()
+    content: bytes = converter.convert()
+    return content
 
 
 def by_litert(model: keras.Model, optimizations: list[tf.lite.Optimize]) -> ForwardPass:
@@ -174,7 +174,8 @@ def by_litert(model: keras.Model, optimizations: list[tf.lite.Optimize]) -> Forw
     def forward(pixels: np.ndarray) -> np.ndarray:
         interpreter.set_tensor(source, pixels[np.newaxis])
         interpreter.invoke()
-        return interpreter.get_tensor(target)[0]
+        answer: np.ndarray = interpreter.get_tensor(target)[0]
+        return answer
 
     return forward
 

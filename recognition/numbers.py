@@ -14,6 +14,7 @@ from recognition.decoding import DETAIL_SIDE, Picture, Size, decode_larger
 from recognition.detection import (
     Detection,
     Detector,
+    Sides,
     detailed_ink,
     detector_input,
 )
@@ -151,7 +152,8 @@ def includes(digits: list[Digit], answer: Digit, size: Size) -> bool:
     if answer.probabilities.max() < SURE:
         return True
     whole = answer.box or Box(0, 0, *size)
-    return any(is_most_of(whole, digit.box) for digit in digits)
+    boxes = [digit.box for digit in digits if digit.box]
+    return any(is_most_of(whole, box) for box in boxes)
 
 
 def is_most_of(whole: Box, part: Box) -> bool:
@@ -191,7 +193,7 @@ def find_digits(
     seen = detector_input(ink)
     first = min(np.sqrt(FIRST_PIXELS / ink.size), FIRST_SIDE / max(ink.shape))
     found = plausible(detector.find(seen, first))
-    usual = TINY
+    usual: float = TINY
     if found:
         usual = usual_height(found)
     elif likeliest and likeliest.height < SHEET_SHARE * picture.size[1]:
@@ -234,7 +236,8 @@ def plausible(found: list[Detection]) -> list[Detection]:
 
 
 def enlarged(detection: Detection, factor: float) -> Detection:
-    return detection._replace(box=tuple(factor * side for side in detection.box))
+    left, top, right, bottom = (factor * side for side in detection.box)
+    return detection._replace(box=(left, top, right, bottom))
 
 
 def read_digit(
@@ -308,7 +311,7 @@ def middle(row: list[Detection]) -> float:
     return float(np.mean([each.box[1] + each.box[3] for each in row]))
 
 
-def continuation(last: tuple, box: tuple, usual: float) -> float:
+def continuation(last: Sides, box: Sides, usual: float) -> float:
     """How much of their heights two boxes share, less for the gap between them."""
     shared = min(last[3], box[3]) - max(last[1], box[1])
     lower = min(last[3] - last[1], box[3] - box[1])
