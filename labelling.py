@@ -102,6 +102,8 @@ def label_pictures(paths, output, html):
     Prints or writes a row for each, path,class,prob,box,text,error. Ends with status 1
     when a picture could not be read.
     """
+    if output and html and os.path.realpath(output) == os.path.realpath(html):
+        raise click.UsageError("--output and --html are the same file.")
     recogniser = current_app.extensions["recogniser"]
     summary, done = Summary(), set()
     for row in earlier_rows(output) if output and os.path.isfile(output) else ():

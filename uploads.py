@@ -61,7 +61,7 @@ class StorageFull(HTTPException):
 
     code, reason = 507, "storage_full"
     description = "There is no room to save the picture."
-    hint = "With save=false the picture is read and not stored."
+    hint: str | None = "With save=false the picture is read and not stored."
 
 
 class Refusal(BadRequest):
@@ -81,22 +81,22 @@ class Upload:
 
     file: IO[bytes]
     filename: str = ""
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, list[str]] = field(default_factory=dict)
     is_complete: bool = True
 
     def flag(self, name: str, default: bool) -> bool:
         """A parameter of the query, or else a field of the form. Raises Refusal."""
-        texts = request.args.getlist(name)
-        texts += [self.fields[name]] if name in self.fields else []
-        if {each.lower() for each in texts} - {"true", "false"}:
+        texts = request.args.getlist(name) or self.fields.get(name, [])
+        values = {each.lower() for each in texts}
+        if len(values) > 1 or values - {"true", "false"}:
             # Guessing could store a picture that was meant to stay private.
             message = f"The parameter {name} is either true or false."
             raise Refusal(message, "invalid_parameter")
-        return texts[0].lower() == "true" if texts else default
+        return values == {"true"} if values else default
 
     def how_to_send(self) -> str:
         """What is wrong with a request that brought no file, and what is right."""
-        parts = list(self.fields)[:NAMED_PARTS]
+        parts = [name for name in self.fields if name][:NAMED_PARTS]
         if request.mimetype != "multipart/form-data":
             content = request.mimetype[:FIELD_LENGTH] or "not declared"
             found = f"The body's Content-Type is {content}."
@@ -108,6 +108,8 @@ class Upload:
             found = "The part file came without a file name."
         elif parts:
             found = f"The parts that came are named {', '.join(parts)}."
+        elif self.fields:
+            found = "The part that came has no name."
         else:
             found = "The form has no parts."
         return f"{found} {HOW_TO_SEND}"
@@ -128,7 +130,9 @@ def uploaded_file() -> Iterator[Upload]:
         except MultipartError:
             upload.filename, upload.is_complete = "", False
         except OSError as error:
-            raise StorageFull from error
+            full = StorageFull("There is no room to receive the picture.")
+            full.hint = None
+            raise full from error
         yield upload
 
 
@@ -153,11 +157,11 @@ def receive(upload: Upload) -> None:
                 raise Refusal("A request takes one picture.", "several_files", hint)
             upload.filename = upload.filename or filename
             if not filename:
-                upload.fields.setdefault(name, "")
+                upload.fields.setdefault(name, []).append("")
         elif event and filename:
             upload.file.write(event)
-        elif event and len(upload.fields[name]) < FIELD_LENGTH:
-            upload.fields[name] += as_text(event)
+        elif event and len(upload.fields[name][-1]) < FIELD_LENGTH:
+            upload.fields[name][-1] += as_text(event)
 
 
 def as_text(data: bytes) -> str:
@@ -171,6 +175,8 @@ def filename_of(part: MultipartSegment) -> str:
     if "filename*" in part["Content-Disposition"].lower():
         _, options = parse_options_header(part["Content-Disposition"])
         filename = options.get("filename", filename)
+    with suppress(UnicodeError):  # browsers send UTF-8
+        filename = filename.encode("latin1").decode()
     with suppress(ValueError, LookupError, MessageError):
         return str(make_header(decode_header(filename)))
     return filename

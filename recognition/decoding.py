@@ -253,7 +253,7 @@ def content_hint(data: bytes) -> str | None:
 def extension_hint(extension: str, data: bytes) -> str:
     """What is allowed, and what came: `data` is the file or its start."""
     allowed = ", ".join(f".{each}" for each in sorted(ALLOWED_EXTENSIONS))
-    found = f"not .{extension}" if extension else "the name has no extension"
+    found = f"not .{extension[:20]}" if extension else "the name has no extension"
     content = content_hint(data) or ""
     if data.startswith((JPEG_SIGNATURE, PNG_SIGNATURE)):
         content = "The content is a JPEG or PNG: only the name is wrong."

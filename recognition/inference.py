@@ -36,6 +36,7 @@ from recognition.model import (
 from recognition.numbers import (
     MAX_DIGITS,
     Digit,
+    main_digit,
     may_show_several,
     ranking,
     read_digits,
@@ -185,6 +186,8 @@ class Recogniser:
         digits = self._several(prepared, clearest, answer)
         if not digits and answer.is_legible:
             digits = [answer]
+        elif digits and prepared.picture and not answer.is_legible:
+            probabilities, box, _ = main_digit(digits, prepared.picture.size)
         shown, is_truncated = digits[:MAX_DIGITS], len(digits) > MAX_DIGITS
         return Recognition(
             probabilities, pixels, box, prepared.format, shown, is_truncated

@@ -107,6 +107,19 @@ def ranking(probabilities: np.ndarray) -> list[tuple[int, float]]:
     return [(digit, round(percent[digit], 2)) for digit in order]
 
 
+def main_digit(digits: list[Digit], size: Size) -> Digit:
+    """The largest near the centre of the picture."""
+
+    def prominence(digit: Digit) -> float:
+        if digit.box is None:
+            return 0
+        x = (digit.box.x + digit.box.width / 2) / size[0] - 0.5
+        y = (digit.box.y + digit.box.height / 2) / size[1] - 0.5
+        return digit.box.height * (1 - max(abs(x), abs(y)))
+
+    return max(digits, key=prominence)
+
+
 def text_of(digits: list[Digit]) -> str:
     """Rows separated by newlines, ILLEGIBLE for what is not legible."""
     rows: dict[int, str] = {}
@@ -123,8 +136,14 @@ def may_show_several(picture: Picture, finding: Finding, answer: Digit) -> bool:
         return False
     if finding.rival > RIVAL_SHARE or answer.probabilities.max() < SURE:
         return True
+    if is_strip(picture.size):  # the search for one digit passes over its ends
+        return True
     box = answer.box
     return box is None or box.width > WIDE_RATIO * box.height
+
+
+def is_strip(size: Size) -> bool:
+    return max(size) > STRIP_RATIO * min(size)
 
 
 def read_digits(
@@ -135,14 +154,14 @@ def read_digits(
     classify: Classify,
 ) -> list[Digit]:
     """All digits in reading order, some more than MAX_DIGITS at most; none unless there
-    are several.
+    are several, or one in a strip.
 
     `views`: tried until there are; `answer`: that of a single digit.
     """
     for view in views:
         ink, found = find_digits(picture, view, answer.box, detector)
         digits = read_found(ink, found, picture.size, classify)
-        if len(digits) > 1:
+        if len(digits) > 1 or (digits and is_strip(picture.size)):
             return digits if includes(digits, answer, picture.size) else []
     return []
 
@@ -188,8 +207,7 @@ def find_digits(
     picture: Picture, view: View, likeliest: Box | None, detector: Detector
 ) -> tuple[np.ndarray, list[Detection]]:
     """The ink map that shows the digits well, and where on it they are."""
-    is_strip = max(picture.size) > STRIP_RATIO * min(picture.size)
-    ink = strip_ink(picture) if is_strip else detailed_ink(view)
+    ink = strip_ink(picture) if is_strip(picture.size) else detailed_ink(view)
     seen = detector_input(ink)
     first = min(np.sqrt(FIRST_PIXELS / ink.size), FIRST_SIDE / max(ink.shape))
     found = plausible(detector.find(seen, first))
@@ -200,7 +218,9 @@ def find_digits(
         usual = max(TINY, likeliest.height * max(ink.shape) / max(picture.size))
     second, larger = SECOND_HEIGHT / usual, 1.0
     longest = min(LARGEST_SIDE, round(max(ink.shape) * CLASSIFIED_HEIGHT / usual))
-    if not is_strip and min(longest, max(picture.size)) > NEARLY[1] * max(ink.shape):
+    if not is_strip(picture.size) and min(longest, max(picture.size)) > NEARLY[1] * max(
+        ink.shape
+    ):
         pixels = decode_larger(picture, longest)
         larger = max(pixels.shape) / max(ink.shape)
         ink = detailed_ink(next(candidate_views(pixels)))

@@ -151,6 +151,14 @@ def test_bad_usage_is_refused_at_once(classify, words):
     assert classify(*words).exit_code == 2
 
 
+def test_the_list_and_the_report_are_two_files(classify, tmp_path):
+    file = tmp_path / "same"
+    answer = classify(tmp_path, "--output", file, "--html", file)
+    assert answer.exit_code == 2
+    assert "same file" in answer.output
+    assert not file.exists()
+
+
 def test_a_picture_that_may_not_be_looked_at_becomes_a_row(classify, monkeypatch):
     def forbidden(path):
         raise PermissionError(13, "Permission denied")

@@ -92,10 +92,30 @@ def test_a_doubtful_field_is_refused(client, value):
     assert answer.json["code"] == "invalid_parameter"
 
 
+def test_a_field_may_be_repeated(client, uploads):
+    field = part(DISPOSITION + b'name="save"', b"false")
+    body = b"".join([field, field, part(NAMED), b"--x--\r\n"])
+    content_type = "multipart/form-data; boundary=x"
+    answer = client.post("/predict", data=body, content_type=content_type)
+    assert answer.status_code == 200
+    assert list(uploads.iterdir()) == []
+
+
+def test_a_hint_names_the_extension_in_its_own_letters(client):
+    head = DISPOSITION + 'name="file"; filename="foto.жпг"'.encode()
+    assert "not .жпг." in predict(client, part(head)).json["hint"]
+
+
+def test_a_part_without_a_name_is_told(client):
+    answer = predict(client, part(DISPOSITION + b'name=""', b"x"))
+    assert "no name" in answer.json["hint"]
+
+
 def test_a_disk_that_is_full_while_a_file_arrives_is_told(client, full_disk):
     answer = predict(client, part(NAMED, SEVEN + bytes(2 * LARGEST_FILE)))
     assert answer.status_code == 507
     assert answer.json["code"] == "storage_full"
+    assert "hint" not in answer.json
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import app as service
 from recognition import numbers
 from recognition.detection import Detection
 from recognition.localization import Box
-from recognition.numbers import MAX_DIGITS, Digit, rows_of, text_of
+from recognition.numbers import MAX_DIGITS, Digit, main_digit, rows_of, text_of
 
 RECOGNISER = service.RECOGNISER.recogniser
 PHOTOS = sorted((RESOURCES / "photos_mit").glob("*/*_08*.jpg"))
@@ -140,3 +140,21 @@ def test_what_reaches_into_a_crop_is_removed():
 def test_a_strip_too_long_for_digits_is_answered(size):
     data = as_bytes(Image.effect_noise(size, 90).convert("L"))
     assert len(RECOGNISER.recognise(data, 10**8).digits) <= 1
+
+
+@pytest.mark.parametrize("left", [0, 600])
+def test_a_digit_at_the_end_of_a_strip_is_read(left):
+    strip = Image.new("RGB", (720, 100), "white")
+    strip.paste(drawn_seven(width=64, height=100), (left, 0))
+    answer = read(strip)
+    assert answer.text == "7"
+    assert answer.probabilities.argmax() == 7
+
+
+def test_the_main_digit_is_large_and_near_the_centre():
+    boxes = Box(0, 40, 30, 50), Box(90, 40, 30, 45), Box(100, 90, 9, 9)
+    digits = [digit(place, 0.9)._replace(box=box) for place, box in enumerate(boxes)]
+    assert main_digit(digits, (200, 120)).label == 1
+    answer = read(sheet_of_sevens(3, 30))
+    assert len(answer.digits) == 90
+    assert answer.probabilities.argmax() == 7

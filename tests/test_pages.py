@@ -94,7 +94,8 @@ def test_the_saved_network_answers_as_the_trained_one(tmp_path):
     ink = np.random.default_rng(0).random((64, 96), np.float32)
     answer = Detector(tmp_path / "detector.tflite")._answer(ink)
     expected = np.asarray(model(ink[np.newaxis, ..., np.newaxis]))[0]
-    assert answer == pytest.approx(expected, abs=0.02)
+    # Logits, of several: the weights are rounded to 8 bits.
+    assert answer == pytest.approx(expected, abs=0.1)
 
 
 def test_touching_pairs_touch(bank):
