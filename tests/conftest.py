@@ -6,7 +6,7 @@ from io import BytesIO
 import pytest
 from browser import CHROMIUM, DRIVER, chromium
 from pictures import seven
-from server import running_server
+from server import running_server, two_cores
 
 import app as service
 from uploads import Uploads
@@ -46,7 +46,15 @@ def start_server():
 
 @pytest.fixture(scope="session")
 def server(start_server):
-    return start_server(WEB_CONCURRENCY="2")
+    """With a worker for each of two cores."""
+    with two_cores():
+        return start_server(WEB_CONCURRENCY="2")
+
+
+@pytest.fixture(scope="session")
+def server_behind_proxy(start_server):
+    """With one worker, which trusts the headers of one proxy."""
+    return start_server(WEB_CONCURRENCY="1", TRUSTED_PROXIES="1")
 
 
 @pytest.fixture

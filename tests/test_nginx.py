@@ -49,14 +49,14 @@ def nginx(
         yield proxy
 
 
-@pytest.fixture(scope="module")
-def service(start_server):
-    return start_server(WEB_CONCURRENCY="1", TRUSTED_PROXIES="1")
+@pytest.fixture
+def service(server_behind_proxy):
+    return server_behind_proxy
 
 
 @pytest.fixture(scope="module")
-def proxy(service, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("nginx")
+def proxy(server_behind_proxy, tmp_path_factory):
+    folder, service = tmp_path_factory.mktemp("nginx"), server_behind_proxy
     with nginx(folder, service.port, root=service.folder) as proxy:
         yield proxy
 

@@ -70,8 +70,8 @@ def hashed():
 
 def recurrent():
     """Reads the rows of the picture one after the other."""
-    rows = layers.Reshape((140, 90))
-    return keras.Sequential([keras.Input(GREY), rows, layers.LSTM(8), digit()])
+    rows = layers.Reshape((28, 28))
+    return keras.Sequential([keras.Input((28, 28, 1)), rows, layers.LSTM(8), digit()])
 
 
 def two_inputs():
@@ -179,6 +179,7 @@ def assert_answers_as_keras_does(recogniser, model, pictures) -> None:
         assert answer.box is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIT)
 def test_a_model_of_ones_own_answers_as_the_tutorial_did(name, saved):
     model = load_model(saved(FIT[name]()))
@@ -187,6 +188,7 @@ def test_a_model_of_ones_own_answers_as_the_tutorial_did(name, saved):
     assert_answers_as_keras_does(recogniser, model, PHOTOS)
 
 
+@pytest.mark.slow
 def test_every_packaging_is_opened_as_pillow_opens_it(saved):
     model = load_model(saved(network()))
     photo = Image.open(BytesIO(PHOTOS[0])).resize((1200, 1500))
@@ -208,6 +210,7 @@ def test_weights_keep_their_precision_where_8_bits_would_change_answers(saved):
     assert Recogniser(load_model(saved(network()))).forward_pass == "LiteRT"
 
 
+@pytest.mark.slow
 def test_light_digits_are_answered_as_keras_does_too(saved):
     model = load_model(saved(attention()))
     paths = sorted((RESOURCES / "mnist_sample").glob("*/*"))

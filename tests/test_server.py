@@ -57,8 +57,8 @@ def forwarded_url(server) -> str:
     return answer.json()["image_url"]
 
 
-def test_url_has_the_host_that_the_client_asked_the_proxy_for(start_server):
-    url = forwarded_url(start_server(WEB_CONCURRENCY="1", TRUSTED_PROXIES="1"))
+def test_url_has_the_host_that_the_client_asked_the_proxy_for(server_behind_proxy):
+    url = forwarded_url(server_behind_proxy)
     assert url.startswith("https://digits.example/static/uploads/")
 
 
@@ -263,17 +263,15 @@ def test_a_busy_service_is_ready(impatient_server, together):
 
 
 @pytest.fixture
-def two_cores():
-    if not hasattr(os, "sched_setaffinity"):
+def cores():
+    if not hasattr(os, "sched_getaffinity"):
         # Elsewhere the service pins no worker either.
         pytest.skip("only Linux tells on which cores a process runs")
     cores = os.sched_getaffinity(0)
     if len(cores) < 2:
         # There is nothing to share out; CI has two.
         pytest.skip("needs two cores")
-    os.sched_setaffinity(0, sorted(cores)[:2])
-    yield set(sorted(cores)[:2])
-    os.sched_setaffinity(0, cores)
+    return cores
 
 
 def workers_of(server: Server) -> list[int]:
@@ -282,16 +280,15 @@ def workers_of(server: Server) -> list[int]:
     return [int(child) for child in children]
 
 
-def test_every_core_has_a_worker_of_its_own(two_cores, start_server):
-    workers = workers_of(start_server(WEB_CONCURRENCY="2"))
-    first, second = (os.sched_getaffinity(worker) for worker in workers)
+def test_every_core_has_a_worker_of_its_own(cores, server):
+    first, second = (os.sched_getaffinity(worker) for worker in workers_of(server))
     assert (len(first), len(second)) == (1, 1)
-    assert first | second == two_cores
+    assert first | second == set(sorted(cores)[:2])
 
 
-def test_fewer_workers_than_cores_may_use_all(two_cores, start_server):
-    (worker,) = workers_of(start_server(WEB_CONCURRENCY="1"))
-    assert os.sched_getaffinity(worker) == two_cores
+def test_fewer_workers_than_cores_may_use_all(cores, server_behind_proxy):
+    (worker,) = workers_of(server_behind_proxy)
+    assert os.sched_getaffinity(worker) == cores
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only on Linux")

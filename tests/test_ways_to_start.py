@@ -101,14 +101,48 @@ def test_middleware_around_the_app_serves(tmp_path):
         assert_serves(server.url)
 
 
-def test_statsd_is_told_of_requests():
+@pytest.fixture(scope="module")
+def statsd():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as statsd:
         statsd.bind(("127.0.0.1", 0))
         statsd.settimeout(60)
-        option = f"--statsd-host=127.0.0.1:{statsd.getsockname()[1]}"
-        with running_server(command=[*GUNICORN, option], WEB_CONCURRENCY="1"):
-            while b"gunicorn.requests" not in statsd.recv(1000):
-                pass
+        yield statsd
+
+
+@pytest.fixture(scope="module")
+def elsewhere(statsd, tmp_path_factory):
+    """With many of gunicorn's options, in another folder than that of the service."""
+    service, other = (tmp_path_factory.mktemp(name) for name in ("service", "other"))
+    copy_service(service)
+    options = [
+        f"--chdir={service}",
+        f"--config={service}/gunicorn.conf.py",
+        "--bind=127.0.0.1:{port}",
+        f"--bind=unix:{service}/socket",
+        f"--statsd-host=127.0.0.1:{statsd.getsockname()[1]}",
+    ]
+    command = [*GUNICORN, *options]
+    with running_server(other, command, WEB_CONCURRENCY="1") as server:
+        yield server, service
+
+
+def test_the_service_is_served_from_another_folder(elsewhere):
+    server, _ = elsewhere
+    assert_serves(server.url)
+    assert list(server.folder.iterdir()) == []
+
+
+def test_statsd_is_told_of_requests(elsewhere, statsd):
+    requests.get(elsewhere[0].url, timeout=60)
+    while b"gunicorn.requests" not in statsd.recv(1000):
+        pass
+
+
+def test_a_unix_socket_is_served(elsewhere):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(elsewhere[1] / "socket"))
+        client.sendall(b"GET /ready HTTP/1.0\r\n\r\n")
+        assert client.makefile("rb").read().endswith(b'{"ready":true}\n')
 
 
 def test_own_config_file_keeps_our_hooks(tmp_path):
@@ -118,18 +152,6 @@ def test_own_config_file_keeps_our_hooks(tmp_path):
     with running_server(tmp_path, [*GUNICORN, "--config=own.py"]) as server:
         assert_serves(server.url)
         assert (tmp_path / "ready").exists()
-
-
-def test_the_service_is_served_from_another_folder(tmp_path):
-    service, other = tmp_path / "service", tmp_path / "other"
-    service.mkdir()
-    other.mkdir()
-    copy_service(service)
-    options = [f"--chdir={service}", f"--config={service}/gunicorn.conf.py"]
-    command = [*GUNICORN, *options]
-    with running_server(other, command, WEB_CONCURRENCY="1") as server:
-        assert_serves(server.url)
-    assert list(other.iterdir()) == []
 
 
 def test_tls_is_served_as_gunicorn_documents_it(tmp_path):
@@ -143,16 +165,6 @@ def test_tls_is_served_as_gunicorn_documents_it(tmp_path):
     options = ["--certfile=certificate.pem", "--keyfile=key.pem", f"--bind=:{port}"]
     with started(tmp_path, [*GUNICORN, "--workers=1", *options]):
         assert_serves(f"https://localhost:{port}", verify=certificate)
-
-
-def test_a_unix_socket_is_served(tmp_path):
-    copy_service(tmp_path)
-    path = tmp_path / "socket"
-    command = [*GUNICORN, "--workers=1", f"--bind=unix:{path}"]
-    with started(tmp_path, command), socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(path))
-        client.sendall(b"GET /ready HTTP/1.0\r\n\r\n")
-        assert client.makefile("rb").read().endswith(b'{"ready":true}\n')
 
 
 @contextmanager
