@@ -18,77 +18,100 @@ from training.render import clutter, lit_paper
 FAINT, CLEAR = (0.08, 0.25), (0.25, 0.97)
 
 
+class Pen:
+    """Draws printed lines of one lean and thickness, uint8 (height, width)."""
+
+    def __init__(self, shape: tuple[int, int], lean: float, thickness: int) -> None:
+        self.tall, self.wide = shape
+        self.lines = np.zeros(shape, np.uint8)
+        self.lean, self.thickness = lean, thickness
+
+    def line(self, x0: float, y0: float, x1: float, y1: float) -> None:
+        ends = []
+        for x, y in ((x0, y0), (x1, y1)):
+            shift_x = self.lean * (y - self.tall / 2)
+            shift_y = self.lean * (x - self.wide / 2)
+            ends.append((int(8 * (x - shift_x)), int(8 * (y + shift_y))))
+        cv2.line(self.lines, *ends, 255, self.thickness, cv2.LINE_AA, 3)
+
+    def level(self, y: float) -> None:
+        self.line(-9, y, self.wide + 9, y)
+
+    def upright(self, x: float) -> None:
+        self.line(x, -9, x, self.tall + 9)
+
+
 def ruler(rng: Rng, sheet: Sheet, height: float) -> np.ndarray:
     """Printed lines: ruled or squared paper, frames, cells; ink in [0, 1]."""
-    tall, wide = sheet.ink.shape
-    lines = np.zeros((tall, wide), np.uint8)
-    lean, thickness = (
-        rng.normal(0, 0.015),
-        max(1, round(log_between(rng, 0.8, max(1, 0.07 * height)))),
-    )
-
-    def line(x0, y0, x1, y1):
-        shift_y, shift_x = (
-            lean * np.array([x0 - wide / 2, x1 - wide / 2]),
-            lean * np.array([y0 - tall / 2, y1 - tall / 2]),
-        )
-        ends = [(x0 - shift_x[0], y0 + shift_y[0]), (x1 - shift_x[1], y1 + shift_y[1])]
-        first, last = (tuple(int(8 * n) for n in end) for end in ends)
-        cv2.line(lines, first, last, 255, thickness, cv2.LINE_AA, 3)
-
+    lean = rng.normal(0, 0.015)
+    thickness = max(1, round(log_between(rng, 0.8, max(1, 0.07 * height))))
+    pen = Pen(sheet.ink.shape, lean, thickness)
     digits = [box[:4] for box in sheet.boxes]
     kind = choose(
         rng, {"ruled": 0.45, "rim": 0.2, "cells": 0.19, "boxes": 0.1, "one": 0.06}
     )
     if kind == "ruled":
-        spacing = max(5, height * log_between(rng, 0.3, 2.2))
-        for y in np.arange(between(rng, 0, spacing), tall, spacing):
-            line(-9, y, wide + 9, y)
-        if chance(rng, 0.5):
-            for x in np.arange(between(rng, 0, spacing), wide, spacing):
-                line(x, -9, x, tall + 9)
+        rule(rng, pen, height)
     elif kind == "rim":
-        # Some sides of the frame of a cell, near the rim.
-        for side in range(4):
-            if chance(rng, 0.6):
-                away, ends = (
-                    between(rng, 0, 0.13),
-                    (0, 1)
-                    if chance(rng, 0.7)
-                    else (between(rng, 0, 0.15), between(rng, 0.85, 1)),
-                )
-                place = (1 - away if side % 2 else away) * (tall if side < 2 else wide)
-                if side < 2:
-                    line(ends[0] * wide, place, ends[1] * wide, place)
-                else:
-                    line(place, ends[0] * tall, place, ends[1] * tall)
+        draw_rim(rng, pen)
     elif kind == "cells" and digits:
-        # Lines between neighbours, and often above and below.
-        top, bottom = (
-            min(d[1] for d in digits) - 0.2 * height,
-            max(d[3] for d in digits) + 0.2 * height,
-        )
-        row = sorted(digits)
-        for left, right in pairwise(row):
-            if right[0] >= left[2]:
-                x = (left[2] + right[0]) / 2
-                line(x, top, x, bottom)
-        for y in (top, bottom):
-            if chance(rng, 0.7):
-                line(-9, y, wide + 9, y)
+        draw_cells(rng, pen, digits, height)
     elif kind == "boxes":
-        margin = height * between(rng, 0.04, 0.25)
-        for left, top, right, bottom in digits:
-            corners = [left - margin, top - margin, right + margin, bottom + margin]
-            x0, y0, x1, y1 = (int(side) for side in corners)
-            cv2.rectangle(lines, (x0, y0), (x1, y1), 255, thickness)
+        draw_boxes(rng, pen, digits, height)
     elif chance(rng, 0.6):
-        y = between(rng, 0, tall)
-        line(-9, y, wide + 9, y)
+        pen.level(between(rng, 0, pen.tall))
     else:
-        x = between(rng, 0, wide)
-        line(x, -9, x, tall + 9)
-    return lines.astype(np.float32) / 255
+        pen.upright(between(rng, 0, pen.wide))
+    return pen.lines.astype(np.float32) / 255
+
+
+def rule(rng: Rng, pen: Pen, height: float) -> None:
+    """Ruled or squared paper."""
+    spacing = max(5, height * log_between(rng, 0.3, 2.2))
+    for y in np.arange(between(rng, 0, spacing), pen.tall, spacing):
+        pen.level(y)
+    if chance(rng, 0.5):
+        for x in np.arange(between(rng, 0, spacing), pen.wide, spacing):
+            pen.upright(x)
+
+
+def draw_rim(rng: Rng, pen: Pen) -> None:
+    """Some sides of the frame of a cell, near the rim."""
+    for side in range(4):
+        if not chance(rng, 0.6):
+            continue
+        away, ends = between(rng, 0, 0.13), (0.0, 1.0)
+        if not chance(rng, 0.7):
+            ends = between(rng, 0, 0.15), between(rng, 0.85, 1)
+        place = 1 - away if side % 2 else away
+        if side < 2:
+            y = place * pen.tall
+            pen.line(ends[0] * pen.wide, y, ends[1] * pen.wide, y)
+        else:
+            x = place * pen.wide
+            pen.line(x, ends[0] * pen.tall, x, ends[1] * pen.tall)
+
+
+def draw_cells(rng: Rng, pen: Pen, digits: list, height: float) -> None:
+    """Lines between neighbours, and often above and below."""
+    top = min(digit[1] for digit in digits) - 0.2 * height
+    bottom = max(digit[3] for digit in digits) + 0.2 * height
+    for left, right in pairwise(sorted(digits)):
+        if right[0] >= left[2]:
+            x = (left[2] + right[0]) / 2
+            pen.line(x, top, x, bottom)
+    for y in (top, bottom):
+        if chance(rng, 0.7):
+            pen.level(y)
+
+
+def draw_boxes(rng: Rng, pen: Pen, digits: list, height: float) -> None:
+    """A frame around each digit."""
+    margin = height * between(rng, 0.04, 0.25)
+    for left, top, right, bottom in digits:
+        corners = [left - margin, top - margin, right + margin, bottom + margin]
+        x0, y0, x1, y1 = (int(side) for side in corners)
+        cv2.rectangle(pen.lines, (x0, y0), (x1, y1), 255, pen.thickness)
 
 
 def marks(rng: Rng, height: int, width: int, size: float) -> np.ndarray:
