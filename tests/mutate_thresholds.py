@@ -6,6 +6,7 @@ python -m tests.mutate_thresholds [MODULE ...]    (exits with 1 where one surviv
 import ast
 import os
 import sys
+from itertools import chain
 from pathlib import Path
 from shutil import copytree, ignore_patterns
 from subprocess import DEVNULL, run
@@ -14,8 +15,12 @@ from tempfile import TemporaryDirectory
 ROOT = Path(__file__).parent.parent
 # The tests of the quick ones need no TensorFlow, and are run together.
 QUICK = ("decoding", "illumination", "localization", "framing")
-MODULES = (*QUICK, "inference", "batching", "detection", "numbers")
-# Of some only the order of magnitude counts; LEAST_CLOSING is made odd.
+# What the detector finds is seen in the numbers that are read.
+SEVERAL = ("detection", "numbers")
+MODULES = (*QUICK, "inference", "batching", *SEVERAL)
+# Of some only the order of magnitude counts, as where a network has learned what lies
+# between; LEAST_CLOSING is made odd.
+FACTOR_OF_SEVERAL = 2
 FACTOR, FACTORS = 1.3, {"RIDGE": 1e10, "BACKGROUND_MARGIN": 10, "LEAST_CLOSING": 2}
 # Plug-ins take longer to load than the tests to run.
 ENVIRONMENT = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
@@ -29,7 +34,7 @@ EXCLUDED = {
 }
 
 
-def mutants(module):
+def mutants(module, factor_of_all):
     """The threshold and the way it goes, its number before and after, the source."""
     for node in (each for each in module.body if isinstance(each, ast.Assign)):
         names, values = node.targets, [node.value]
@@ -37,7 +42,8 @@ def mutants(module):
             names, values = names[0].elts, node.value.elts
         for name, value in zip(map(ast.unparse, names), values, strict=True):
             for part in ast.walk(value):
-                before, factor = getattr(part, "value", None), FACTORS.get(name, FACTOR)
+                before = getattr(part, "value", None)
+                factor = FACTORS.get(name, factor_of_all)
                 if isinstance(before, int | float):
                     for way, times in (("up", factor), ("down", 1 / factor)):
                         part.value = moved(before, times)
@@ -55,7 +61,8 @@ def moved(value, factor):
 
 def is_killed(folder, module):
     """Whether a test fails: the module's own come first, and one is enough."""
-    stages = dict.fromkeys([module, *QUICK] if module in QUICK else [module])
+    groups = [group for group in (QUICK, SEVERAL) if module in group]
+    stages = dict.fromkeys([module, *chain(*groups)])
     tests = [f"tests/test_{stage}.py" for stage in stages]
     command = [sys.executable, "-B", "-m", "pytest", "-x", "--noconftest", *tests]
     return run(command, cwd=folder, env=ENVIRONMENT, stdout=DEVNULL).returncode != 0
@@ -67,7 +74,8 @@ def main(folder):
     for module in sys.argv[1:] or MODULES:
         source = (file := folder / "recognition" / f"{module}.py").read_text()
         assert not is_killed(folder, module), f"Tests of {module} fail as it is."
-        for name, before, after, changed in mutants(ast.parse(source)):
+        factor = FACTOR_OF_SEVERAL if module in SEVERAL else FACTOR
+        for name, before, after, changed in mutants(ast.parse(source), factor):
             file.write_text(changed)
             killed = name not in EXCLUDED and is_killed(folder, module)
             results.append("killed" if killed else EXCLUDED.get(name, "survived"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from pictures import RESOURCES, as_bytes, drawn_seven
-from PIL import Image
+from PIL import Image, ImageDraw
 
 import app as service
 from recognition import numbers
@@ -83,6 +83,99 @@ def test_boxes_are_in_pixels_of_the_picture_and_in_reading_order():
 
 def test_rows_are_separated_by_newlines():
     assert read(sheet_of_sevens(3, 4)).text == "7777\n7777\n7777"
+
+
+def faint(picture):
+    return Image.eval(picture, lambda level: 255 - (255 - level) // 6)
+
+
+def noisy(picture, deviation):
+    pixels = np.asarray(picture.convert("L"), float)
+    noise = np.random.default_rng(0).normal(0, deviation, pixels.shape)
+    return Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8))
+
+
+def shaded(picture):
+    pixels = np.asarray(picture.convert("L"))
+    return Image.fromarray((pixels * np.linspace(1, 0.4, picture.width)).astype("u1"))
+
+
+def with_specks(picture):
+    """Dots that are as high as a twentieth of a digit."""
+    draw, rng = ImageDraw.Draw(picture), np.random.default_rng(1)
+    for x, y in rng.uniform(0, 1, (20, 2)) * picture.size:
+        draw.ellipse((x, y, x + 4, y + 4), "black")
+    return picture
+
+
+def squared_paper(step=25):
+    picture = Image.new("L", (600, 400), 255)
+    for x in range(0, 600, step):
+        picture.paste(120, (x, 0, x + 2, 400))
+    for y in range(0, 400, step):
+        picture.paste(120, (0, y, 600, y + 2))
+    return picture
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        pytest.param(faint(row_of_sevens(4)), id="faint"),
+        pytest.param(noisy(row_of_sevens(4), 30), id="noise"),
+        pytest.param(noisy(faint(row_of_sevens(4)), 5), id="faint, in noise"),
+        pytest.param(shaded(row_of_sevens(4)), id="half in shade"),
+        pytest.param(with_specks(row_of_sevens(4, gap=40)), id="dust"),
+    ],
+)
+def test_a_number_is_read_on_paper_that_is_not_clean(picture):
+    assert read(picture).text == "7777"
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        pytest.param(Image.effect_noise((300, 300), 60), id="noise"),
+        pytest.param(squared_paper(), id="squared paper"),
+    ],
+)
+def test_a_texture_is_no_number(picture):
+    assert len(read(picture).digits) < 2
+
+
+@pytest.mark.parametrize(("share", "text"), [(0.5, "777"), (0.15, "77")])
+def test_a_digit_may_be_half_as_high_as_the_others(share, text):
+    picture = Image.new("RGB", (300, 140), "white")
+    size = {"width": round(90 * share), "height": round(140 * share)}
+    for x, seven in ((10, {}), (120, size), (200, {})):
+        picture.paste(drawn_seven(**seven), (x, 0))
+    assert read(picture).text == text
+
+
+def test_small_marks_around_a_digit_do_not_replace_it():
+    picture = Image.new("RGB", (700, 900), "white")
+    picture.paste(drawn_seven(width=600, height=800), (50, 50))
+    for place in ((10, 10), (640, 10), (10, 840), (640, 840)):
+        picture.paste(drawn_seven(width=30, height=46), place)
+    assert read(picture).text == "7"
+
+
+def test_each_digit_of_a_long_row_is_read_once():
+    assert read(row_of_sevens(30, width=47, height=150)).text == 30 * "7"
+
+
+def test_a_row_goes_on_after_a_gap():
+    picture = Image.new("RGB", (1000, 300), "white")
+    for x in (20, 110, 800):
+        picture.paste(drawn_seven(), (x, 60))
+    assert read(picture).text == "777"
+
+
+def test_rows_that_rise_are_kept_apart():
+    picture = Image.new("RGB", (600, 500), "white")
+    for place in range(8):
+        x, y = 20 + 140 * (place % 4), 100 + 180 * (place // 4) - 30 * (place % 4)
+        picture.paste(drawn_seven(), (x, y))
+    assert read(picture).text == "7777\n7777"
 
 
 def test_light_digits_on_a_dark_ground_are_read():
