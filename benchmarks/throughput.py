@@ -75,15 +75,12 @@ def run_server(name: str, start: Start, options, results: Results) -> None:
 
 
 def seconds_each(data: bytes) -> float:
-    """CPU time of an answer to a picture; the core has others' work to do as well."""
-    import answers
-
-    from recognition.inference import Recogniser  # loads TensorFlow
-    from recognition.model import load_model
-
+    """CPU time of an answer to a picture, as other programs share the core."""
     # As the service does with its workers.
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    recogniser = Recogniser(load_model(ROOT / "model.keras"))
+    from app import RECOGNISER, prediction  # loads the model
+
+    recogniser = RECOGNISER.recogniser
     with TemporaryDirectory(dir=SCRATCH) as folder:
         upload = Path(folder, "upload.jpg")
         for seconds in (BURN_IN_SECONDS, SECONDS):
@@ -92,7 +89,7 @@ def seconds_each(data: bytes) -> float:
             while time.perf_counter() < end:
                 recognition = recogniser.recognise(data, max_pixels=10**9)
                 upload.write_bytes(data)
-                json.dumps(answers.prediction(recognition, str(upload)))
+                json.dumps(prediction(recognition, str(upload), shows_input=False))
                 count += 1
     return (time.process_time() - began) / count
 

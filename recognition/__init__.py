@@ -1,6 +1,7 @@
-"""Reads the digit in a picture: bytes in, probabilities and a box out.
+"""Reads the digits in a picture: bytes in, probabilities and boxes out.
 
-A picture passes once through decoding, illumination, localization, framing and
-inference. Nothing here knows of Flask, HTTP or the disk; training and evaluation use
-the same functions as the service.
+One digit: decoding, illumination, localization, framing, inference. Where there may be
+more, numbers.py looks for them with the detector, in a larger decoding if they are
+small. Nothing here knows of Flask or HTTP; training and evaluation use the same
+functions as the service.
 """

@@ -187,7 +187,9 @@ class Recogniser:
         if not digits and answer.is_legible:
             digits = [answer]
         elif digits and prepared.picture and not answer.is_legible:
-            probabilities, box, _ = main_digit(digits, prepared.picture.size)
+            probabilities, box, _ = main_digit(
+                digits[:MAX_DIGITS], prepared.picture.size
+            )
         shown, is_truncated = digits[:MAX_DIGITS], len(digits) > MAX_DIGITS
         return Recognition(
             probabilities, pixels, box, prepared.format, shown, is_truncated

@@ -31,6 +31,7 @@ RENDERING = ("augmentations", "compositions", "crops", "data", "draw", "empty")
 RENDERING += ("forms", "glyphs", "layouts", "pages", "photos", "render", "scenes")
 RENDERING += ("signs",)
 PREPARATION = ("decoding", "illumination", "localization", "framing")
+PREPARATION += ("detection", "numbers")
 RENDERING_CODE = (
     *(ROOT / "recognition" / f"{name}.py" for name in PREPARATION),
     *(HERE / f"{name}.py" for name in RENDERING),
@@ -336,7 +337,7 @@ def calibrate(model: keras.Model, folder: Path) -> None:
 
 def glyph_bank(data: Path, cache: Path) -> Path:
     """The file of the glyphs that pages are composed of, drawn if it is not there."""
-    bank = cache / f"glyphs-{digest(GLYPHS_SEED, *GLYPHS_CODE)}.npz"
+    bank = cache / f"glyphs-{digest(GLYPHS_SEED, data, *GLYPHS_CODE)}.npz"
     if not bank.exists():
         draw_bank(data, "train", GLYPHS_SEED, bank)
     return bank

@@ -167,7 +167,7 @@ def main() -> None:
     keras.utils.set_random_seed(SEED)
     keras.config.set_dtype_policy(training_dtype())
     bank = glyph_bank(options.data, options.cache)
-    folder = options.cache / f"pages-{digest(PAGES, PAGES_SEED, *PAGES_CODE)}"
+    folder = options.cache / f"pages-{digest(PAGES, PAGES_SEED, bank, *PAGES_CODE)}"
     if not (folder / "done").exists():
         draw_pages(bank, options.data, PAGES, PAGES_SEED, folder)
         (folder / "done").touch()
