@@ -60,6 +60,7 @@ def digit_recognizer() -> Read:
     from digit_recognizer import DigitRecognizer
 
     recognizer = DigitRecognizer()
+    # The package's own function: a file's path to a digit.
     return lambda path: str(recognizer.predict(path))
 
 

@@ -106,7 +106,7 @@ def wait_until_ready(server: Server, picture: bytes) -> None:
     while server.process.poll() is None and time.monotonic() < deadline:
         with suppress(OSError):
             server.first_class(picture)
-            time.sleep(SETTLE_SECONDS)
+            time.sleep(SETTLE_SECONDS)  # the other worker's start would be measured
             return
         time.sleep(POLL_SECONDS)  # asking takes CPU from what is starting
     raise TimeoutError(f"it does not answer within {START_SECONDS} s, or has ended")
